@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# pn_room(NAME MAY rooms… USES libraries…): one static library pn_NAME from src/NAME/*.c.
+# Third parties are linked PRIVATE, so no other room sees their headers.
+function(pn_room name)
+    cmake_parse_arguments(ROOM "" "" "MAY;USES" ${ARGN})
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c)
+    if(NOT sources)
+        return()
+    endif()
+    add_library(pn_${name} STATIC ${sources})
+    target_link_libraries(pn_${name} PRIVATE pinnace_flags ${ROOM_USES})
+    foreach(below IN LISTS ROOM_MAY)
+        if(TARGET pn_${below})
+            target_link_libraries(pn_${name} PUBLIC pn_${below})
+        endif()
+    endforeach()
+    if(EXISTS ${PROJECT_SOURCE_DIR}/src/${name}/room.cmake)
+        include(${PROJECT_SOURCE_DIR}/src/${name}/room.cmake)
+    endif()
+endfunction()

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The limits of the whole process, in requests and in bytes.
+ *
+ * rpc reserves a request when its headers come and bytes as they arrive; reply bytes stay
+ * reserved until gRPC has let go of them. Refusal is immediate, with a sentence that says
+ * which limit, its value, the option that sets it and whether a retry can help.
+ * Threading: any thread, atomics only; discharge never blocks. */
+#ifndef PN_SERVE_ADMISSION_H
+#define PN_SERVE_ADMISSION_H
+
+#include "base/error.h"
+#include "base/metric.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pn_admission {
+    size_t max_requests, max_bytes, max_message_bytes; /* const after init */
+    atomic_size_t requests, bytes;
+    struct pn_metric *refused_requests, *refused_bytes, *refused_message, *refused_queue;
+};
+
+void pn_admission_init(struct pn_admission *a, size_t max_requests, size_t max_bytes,
+    size_t max_message_bytes, struct pn_metrics *metrics);
+
+/* Returns PN_OK, or PN_EXHAUSTED with the sentence; counts the refusal. */
+PN_MUST_USE enum pn_code pn_admit_request(struct pn_admission *a, struct pn_error *err);
+PN_MUST_USE enum pn_code pn_admit_bytes(
+    struct pn_admission *a, size_t bytes, struct pn_error *err);
+void pn_discharge_request(struct pn_admission *a);
+void pn_discharge_bytes(struct pn_admission *a, size_t bytes);
+
+#endif

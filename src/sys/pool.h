@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one worker pool of the process: a bounded queue and threads that sleep when idle.
+ *
+ * Life: open -> submit … -> drain (refuse new work, finish old) -> close (joins).
+ * Threading: submit from any thread; a task runs on exactly one worker. Waiting is blocking,
+ * nothing spins. The task struct is the submitter's and may be freed or reused by its own
+ * run(). */
+#ifndef PN_SYS_POOL_H
+#define PN_SYS_POOL_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pn_pool;
+
+struct pn_task {
+    void (*run)(struct pn_task *task);
+    struct pn_task *next; /* of the pool */
+};
+
+/* @workers >= 1 threads named pn-worker-N. @queue_max tasks may wait. */
+PN_MUST_USE enum pn_code pn_pool_open(
+    size_t workers, size_t queue_max, struct pn_pool **out, struct pn_error *err);
+
+/* Queue a task. Returns false, having done nothing, when the queue is full or draining. */
+bool pn_pool_submit(struct pn_pool *pool, struct pn_task *task);
+
+size_t pn_pool_workers(const struct pn_pool *pool);
+size_t pn_pool_queued(const struct pn_pool *pool); /* waiting now; a snapshot */
+
+/* Refuse new tasks and return once every accepted one has run. */
+void pn_pool_drain(struct pn_pool *pool);
+
+/* Drain, join, free. NULL is a no-op. Never from a task. */
+void pn_pool_close(struct pn_pool *pool);
+
+#endif
