@@ -40,7 +40,9 @@ struct pn_value {
     int32_t dims[PN_MAX_DIMS];
 
     /* A weight, or a value that was folded at load; NULL otherwise. Elements are host
-     * order, packed, and may lie unaligned in the mapped file. */
+     * order, packed. In infer, one of more than 4 KiB may lie unaligned in the mapped file;
+     * in prepare and run every constant is aligned to its element. Its data is NULL once
+     * every node that reads it has taken it. */
     const struct pn_tensor *constant;
 
     /* A small integer tensor whose elements are known as dims (it came from Shape and
@@ -102,9 +104,19 @@ struct pn_op {
 };
 
 enum {
-    PN_OP_ELEMENTWISE = 1u << 0, /* out[i] from in[i] of the same shape: may run in place */
-    PN_OP_VIEW = 1u << 1,   /* output 0 is input 0's bytes under another shape: no copy */
-    PN_OP_NO_FOLD = 1u << 2 /* not a pure function of its inputs */
+    /* out[i] from in[i]: output 0's memory may be that of any input with the same dtype and
+     * the same shape as output 0. */
+    PN_OP_ELEMENTWISE = 1u << 0,
+
+    /* Output 0 is input 0's bytes under another shape. The graph aliases or copies them by
+     * itself; run is called only where the output's dims are not known before. */
+    PN_OP_VIEW = 1u << 1,
+
+    PN_OP_NO_FOLD = 1u << 2, /* not a pure function of its inputs */
+
+    /* Inputs 1.. only say what shape output 0 has: run does not read them where the dims of
+     * the outputs are known before it. They become NULL when their content is known. */
+    PN_OP_SHAPE_INPUTS = 1u << 3
 };
 
 struct pn_node {
@@ -162,6 +174,11 @@ PN_MUST_USE enum pn_code pn_graph_add_node(struct pn_graph *g, const char *domai
 PN_MUST_USE enum pn_code pn_graph_add_output(
     struct pn_graph *g, const char *name, struct pn_error *err);
 
+/* @dropped is told of constants' memory that is not needed any more once compile has packed
+ * or copied it, so that its owner can give the pages of a mapped file back. Optional. */
+void pn_graph_on_drop(struct pn_graph *g,
+    void (*dropped)(void *ctx, const void *data, size_t bytes), void *ctx);
+
 /* Infer, optimise, prepare, plan. @report, if not NULL, receives what each pass did, a line
  * each. Errors name the node. */
 PN_MUST_USE enum pn_code pn_graph_compile(
@@ -181,17 +198,27 @@ PN_MUST_USE enum pn_code pn_graph_run(struct pn_graph *g, const struct pn_tensor
     pn_place_fn *place, void *place_ctx, struct pn_tensor *outputs,
     const atomic_bool *cancelled, uint64_t deadline_ns, struct pn_error *err);
 
+/* Free the memory that idle runs left behind for the next one. From any thread. */
+void pn_graph_trim(struct pn_graph *g);
+
 /* ---- for operators ------------------------------------------------------------------- */
 
 const struct pn_attr *pn_node_attr(const struct pn_node *n, const char *name);
 int64_t pn_node_int(const struct pn_node *n, const char *name, int64_t fallback);
 float pn_node_float(const struct pn_node *n, const char *name, float fallback);
+bool pn_node_string_is(const struct pn_node *n, const char *name, const char *text);
 
 /* In infer: the dims table, memory of the graph, and setting output @i. */
 struct pn_dims *pn_infer_dims(struct pn_infer *);
 struct pn_arena *pn_infer_arena(struct pn_infer *);
 PN_MUST_USE enum pn_code pn_out_set(struct pn_infer *, struct pn_node *, size_t i,
     enum pn_dtype dtype, int rank, const int32_t *dims, struct pn_error *);
+
+/* In infer: say that the elements of output @i are these dims, row-major. The output's dtype
+ * and dims have been set. More than PN_CONTENT_MAX elements are silently not kept. */
+enum { PN_CONTENT_MAX = 64 };
+PN_MUST_USE enum pn_code pn_out_content(struct pn_infer *, struct pn_node *, size_t i,
+    const int32_t *content, size_t n, struct pn_error *);
 
 /* Elements of an integer constant or content as dims: how axes and shapes are read, whichever
  * of the two they are. *out is NULL when neither is known. */
