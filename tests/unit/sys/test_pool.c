@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/suite.h"
+#include "sys/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+enum { MANY = 100000, SUBMITTERS = 3 };
+
+struct counted {
+    struct pn_task task;
+    atomic_uint_fast64_t *sum;
+    uint64_t value;
+};
+
+static struct pn_pool *must_open(size_t workers, size_t queue_max)
+{
+    struct pn_pool *pool;
+    ck_assert_int_eq(pn_pool_open(workers, queue_max, &pool, NULL), PN_OK);
+    return pool;
+}
+
+/* Adds, then frees its own task, as the contract allows. */
+static void add_and_free(struct pn_task *task)
+{
+    struct counted *c = (struct counted *)task;
+    uint64_t work = c->value;
+    for (uint64_t i = 0; i < c->value % 50; i++)
+        work = work * 6364136223846793005u + 1;
+    atomic_fetch_add(c->sum, c->value + (work == 12345 ? 1 : 0));
+    free(c);
+}
+
+struct submitter {
+    struct pn_pool *pool;
+    atomic_uint_fast64_t *sum;
+    uint64_t refused;
+};
+
+static void *submit_many(void *arg)
+{
+    struct submitter *s = arg;
+    for (uint64_t i = 0; i < MANY / SUBMITTERS; i++) {
+        struct counted *c = malloc(sizeof *c);
+        if (!c)
+            abort();
+        *c = (struct counted){{add_and_free, NULL}, s->sum, i};
+        while (!pn_pool_submit(s->pool, &c->task)) {
+            s->refused++;
+            sched_yield();
+        }
+    }
+    return NULL;
+}
+
+START_TEST(every_task_runs_once)
+{
+    atomic_uint_fast64_t sum = 0;
+    struct pn_pool *pool = must_open(3, 500);
+    pthread_t threads[SUBMITTERS];
+    struct submitter s[SUBMITTERS];
+    for (int i = 0; i < SUBMITTERS; i++) {
+        s[i] = (struct submitter){pool, &sum, 0};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, submit_many, &s[i]), 0);
+    }
+    for (int i = 0; i < SUBMITTERS; i++)
+        pthread_join(threads[i], NULL);
+    pn_pool_drain(pool);
+    uint64_t each = MANY / SUBMITTERS;
+    ck_assert_uint_eq(atomic_load(&sum), SUBMITTERS * (each * (each - 1) / 2));
+    ck_assert_uint_eq(pn_pool_queued(pool), 0);
+    pn_pool_close(pool);
+}
+END_TEST
+
+struct gate {
+    struct pn_task task;
+    sem_t started, go;
+};
+
+static void wait_at_gate(struct pn_task *task)
+{
+    struct gate *g = (struct gate *)task;
+    sem_post(&g->started);
+    while (sem_wait(&g->go) != 0)
+        ;
+}
+
+static void gate_init(struct gate *g)
+{
+    *g = (struct gate){.task.run = wait_at_gate};
+    sem_init(&g->started, 0, 0);
+    sem_init(&g->go, 0, 0);
+}
+
+START_TEST(a_full_queue_refuses)
+{
+    struct pn_pool *pool = must_open(1, 2);
+    struct gate g[4];
+    for (int i = 0; i < 4; i++)
+        gate_init(&g[i]);
+    ck_assert(pn_pool_submit(pool, &g[0].task));
+    sem_wait(&g[0].started);
+    ck_assert_uint_eq(pn_pool_queued(pool), 0);
+    ck_assert(pn_pool_submit(pool, &g[1].task));
+    ck_assert(pn_pool_submit(pool, &g[2].task));
+    ck_assert_uint_eq(pn_pool_queued(pool), 2);
+    ck_assert(!pn_pool_submit(pool, &g[3].task));
+    for (int i = 0; i < 3; i++)
+        sem_post(&g[i].go);
+    pn_pool_close(pool);
+    ck_assert_int_ne(sem_trywait(&g[3].started), 0);
+}
+END_TEST
+
+START_TEST(drain_refuses_new_and_finishes_old)
+{
+    atomic_uint_fast64_t sum = 0;
+    struct pn_pool *pool = must_open(2, 1000);
+    for (uint64_t i = 0; i < 1000; i++) {
+        struct counted *c = malloc(sizeof *c);
+        *c = (struct counted){{add_and_free, NULL}, &sum, 1};
+        if (!pn_pool_submit(pool, &c->task))
+            ck_abort_msg("refused below the limit");
+    }
+    pn_pool_drain(pool);
+    ck_assert_uint_eq(atomic_load(&sum), 1000);
+    struct gate late;
+    gate_init(&late);
+    ck_assert(!pn_pool_submit(pool, &late.task));
+    pn_pool_drain(pool);
+    pn_pool_close(pool);
+    pn_pool_close(NULL);
+}
+END_TEST
+
+struct look {
+    struct pn_task task;
+    char name[16];
+    bool blocks_term, blocks_segv;
+};
+
+static void look_around(struct pn_task *task)
+{
+    struct look *l = (struct look *)task;
+    sigset_t mask;
+    pthread_getname_np(pthread_self(), l->name, sizeof l->name);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    l->blocks_term = sigismember(&mask, SIGTERM);
+    l->blocks_segv = sigismember(&mask, SIGSEGV);
+}
+
+START_TEST(workers_have_names_and_no_signals)
+{
+    struct pn_pool *pool = must_open(1, 1);
+    struct look l = {.task.run = look_around};
+    ck_assert(pn_pool_submit(pool, &l.task));
+    ck_assert_uint_eq(pn_pool_workers(pool), 1);
+    pn_pool_close(pool);
+    ck_assert_str_eq(l.name, "pn-worker-0");
+    ck_assert(l.blocks_term && !l.blocks_segv);
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    ck_assert(!sigismember(&mask, SIGTERM));
+}
+END_TEST
+
+START_TEST(idle_workers_use_no_cpu)
+{
+    struct pn_pool *pool = must_open(4, 10);
+    struct timespec start, end;
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    int64_t used = (end.tv_sec - start.tv_sec) * 1000000000L + end.tv_nsec - start.tv_nsec;
+    ck_assert_int_lt(used, 20000000);
+    pn_pool_close(pool);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {every_task_runs_once, a_full_queue_refuses,
+        drain_refuses_new_and_finishes_old, workers_have_names_and_no_signals,
+        idle_workers_use_no_cpu};
+    return suite_run("pool", tests, sizeof tests / sizeof tests[0]);
+}
