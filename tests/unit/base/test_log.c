@@ -106,6 +106,7 @@ START_TEST(long_texts_are_cut)
     ck_assert_str_eq(line + len - 8, "\xC3\xBC...\"}\n");
 
     memset(text, 1, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
     capture();
     pn_log(PN_LOG_INFO, "%s", text);
     line = captured();

@@ -2,10 +2,18 @@
 #include "lib/suite.h"
 #include "sys/filemap.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char root[64];
@@ -126,9 +134,64 @@ START_TEST(only_regular_files_open)
 }
 END_TEST
 
+/* As an old kernel or container sandbox: openat2 answers @error. */
+static bool forbid_openat2(unsigned error)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof rules / sizeof rules[0], rules};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* The name that is not treated as it should be; 0 when all are. Runs in a child. */
+static int look_up_all(unsigned error)
+{
+    static const struct {
+        const char *name;
+        enum pn_code code;
+    } rows[] = {{"model.onnx", PN_OK}, {"..2026/model.onnx", PN_OK}, {"sub/up", PN_OK},
+        {"sub/out", PN_INVALID}, {"absolute", PN_INVALID}, {"../x", PN_INVALID},
+        {"loop", PN_INVALID}, {"fifo", PN_INVALID}, {"sub", PN_INVALID},
+        {"missing", PN_NOT_FOUND}};
+    if (!forbid_openat2(error))
+        return 100;
+    if (syscall(SYS_openat2, -1, "", NULL, 0) >= 0 || errno != (int)error)
+        return 101;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_filemap map;
+        if (pn_filemap_open(dir_fd, rows[i].name, &map, NULL) != rows[i].code)
+            return (int)i + 1;
+        pn_filemap_close(&map);
+    }
+    return 0;
+}
+
+START_TEST(old_kernels_and_sandboxes_look_up_alike)
+{
+    static const unsigned errors[] = {ENOSYS, EPERM};
+    setup();
+    for (size_t i = 0; i < 2; i++) {
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0)
+            _exit(look_up_all(errors[i]));
+        int status;
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+    }
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {contents_are_mapped, links_inside_the_directory_work,
-        nothing_outside_the_directory_opens, only_regular_files_open};
+        nothing_outside_the_directory_opens, only_regular_files_open,
+        old_kernels_and_sandboxes_look_up_alike};
     return suite_run("filemap", tests, sizeof tests / sizeof tests[0]);
 }
