@@ -216,7 +216,7 @@ PN_MUST_USE enum pn_code pn_out_set(struct pn_infer *, struct pn_node *, size_t 
 
 /* In infer: say that the elements of output @i are these dims, row-major. The output's dtype
  * and dims have been set. More than PN_CONTENT_MAX elements are silently not kept. */
-enum { PN_CONTENT_MAX = 64 };
+enum { PN_CONTENT_MAX = 1024 };
 PN_MUST_USE enum pn_code pn_out_content(struct pn_infer *, struct pn_node *, size_t i,
     const int32_t *content, size_t n, struct pn_error *);
 
