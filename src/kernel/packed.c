@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Packed matrices on the heap. */
+#include "kernel/kernel.h"
+
+#include "base/mem.h"
+
+enum pn_code pn_f32_packed_init(struct pn_f32_packed *p, const float *b, size_t k, size_t n,
+    size_t stride_k, size_t stride_n, struct pn_error *err)
+{
+    const struct pn_kernels *kernels = pn_kernels();
+    size_t bytes = kernels->f32_pack_bytes(k, n);
+
+    *p = (struct pn_f32_packed){0};
+    p->data = bytes == SIZE_MAX ? NULL : pn_alloc_aligned(bytes);
+    if (!p->data)
+        return pn_fail(
+            err, PN_EXHAUSTED, "no memory to pack a matrix of %zu x %zu floats", k, n);
+    p->k = k;
+    p->n = n;
+    p->bytes = bytes;
+    kernels->f32_pack(b, stride_k, stride_n, p);
+    return PN_OK;
+}
+
+void pn_f32_packed_fini(struct pn_f32_packed *p)
+{
+    pn_free(p->data);
+    *p = (struct pn_f32_packed){0};
+}

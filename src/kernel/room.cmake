@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# The kernels are optimised in every build type: an unoptimised one cannot be used, not even
+# for tests. Files for one instruction set get its flags; select.c decides at run time.
+set(kernel_folder ${PROJECT_SOURCE_DIR}/src/kernel)
+set(kernel_x86 ${kernel_folder}/kernels_avx2.c ${kernel_folder}/kernels_avx512.c)
+
+set_source_files_properties(${kernel_folder}/kernels_portable.c
+    PROPERTIES COMPILE_OPTIONS "-O3")
+set_source_files_properties(${kernel_folder}/kernels_avx2.c
+    PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
+set_source_files_properties(${kernel_folder}/kernels_avx512.c
+    PROPERTIES COMPILE_OPTIONS "-O3;-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mavx2;-mfma")
+
+# Clang unrolls what `#pragma GCC unroll` asks of GCC, and warns that it does not know it.
+if(CMAKE_C_COMPILER_ID MATCHES Clang)
+    target_compile_options(pn_kernel PRIVATE -Wno-unknown-pragmas)
+endif()
+
+if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    get_target_property(kernel_sources pn_kernel SOURCES)
+    list(REMOVE_ITEM kernel_sources ${kernel_x86})
+    set_property(TARGET pn_kernel PROPERTY SOURCES ${kernel_sources})
+endif()
+target_link_libraries(pn_kernel PRIVATE m)
