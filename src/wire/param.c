@@ -6,14 +6,13 @@
 
 #include <string.h>
 
-/* The value of an InferParameter: the last member set wins. */
+/* The value of an InferParameter: the last member set wins. A NULL @arena only checks it. */
 static enum pn_code read_value(
     struct pn_pb *pb, struct pn_arena *arena, struct pn_param *out, struct pn_error *err)
 {
     enum pn_pb_wire wire;
     uint32_t field;
 
-    out->kind = PN_PARAM_NONE;
     while (pn_pb_next(pb, &field, &wire)) {
         enum pn_code code = PN_OK;
         struct pn_pb sub;
@@ -35,7 +34,7 @@ static enum pn_code read_value(
             ok = pn_wire_sub(pb, wire, &sub);
             out->kind = PN_PARAM_STRING;
             out->value.string = "";
-            if (ok) {
+            if (ok && arena) {
                 code = pn_wire_text(sub, arena, PN_WIRE_MAX_TEXT_BYTES, "the value",
                     &out->value.string, err);
             }
@@ -60,23 +59,44 @@ static enum pn_code read_value(
     return pb->bad ? pn_wire_malformed(pb, err) : PN_OK;
 }
 
+/* A map entry {1: key, 2: value}. A value that comes in parts is merged. */
+static enum pn_code read_entry(struct pn_pb entry, struct pn_arena *arena,
+    struct pn_pb *key, struct pn_param *out, struct pn_error *err)
+{
+    enum pn_pb_wire wire;
+    struct pn_pb sub;
+    uint32_t field;
+
+    memset(out, 0, sizeof *out);
+    pn_pb_init(key, NULL, 0);
+    while (pn_pb_next(&entry, &field, &wire)) {
+        bool ok = field == 1 || field == 2 ? pn_wire_sub(&entry, wire, &sub)
+                                           : pn_pb_skip(&entry, wire);
+        if (!ok) {
+            return pn_wire_malformed(&entry, err);
+        }
+        if (field == 1) {
+            *key = sub;
+        } else if (field == 2 && read_value(&sub, arena, out, err) != PN_OK) {
+            return pn_wrap(err, "a parameter");
+        }
+    }
+    return entry.bad ? pn_wire_malformed(&entry, err) : PN_OK;
+}
+
 enum pn_code pn_wire_param_read(struct pn_pb entry, struct pn_arena *arena,
     struct pn_param *params, size_t *n, struct pn_error *err)
 {
     struct pn_param p;
-    struct pn_pb key, value;
+    struct pn_pb key;
     size_t i;
 
-    memset(&p, 0, sizeof p);
-    if (!pn_wire_entry(&entry, &key, &value)) {
-        return pn_wire_malformed(&entry, err);
+    if (read_entry(entry, arena, &key, &p, err) != PN_OK) {
+        return err->code;
     }
     if (pn_wire_text(key, arena, PN_WIRE_MAX_NAME_BYTES, "a parameter's key", &p.key,
             err) != PN_OK) {
         return err->code;
-    }
-    if (read_value(&value, arena, &p, err) != PN_OK) {
-        return pn_wrap(err, "parameter \"%.100s\"", p.key);
     }
     for (i = 0; i < *n && strcmp(params[i].key, p.key) != 0; i++) {
     }
@@ -89,10 +109,11 @@ enum pn_code pn_wire_param_check(struct pn_pb entry, struct pn_error *err)
 {
     static const char *const shared[] = {
         "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"};
-    struct pn_pb key, value;
+    struct pn_param unused;
+    struct pn_pb key;
 
-    if (!pn_wire_entry(&entry, &key, &value)) {
-        return pn_wire_malformed(&entry, err);
+    if (read_entry(entry, NULL, &key, &unused, err) != PN_OK) {
+        return err->code;
     }
     if (pn_wire_text_is(key, "classification")) {
         return pn_fail(err, PN_UNIMPLEMENTED,

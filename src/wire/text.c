@@ -59,29 +59,6 @@ enum pn_code pn_wire_text(struct pn_pb from, struct pn_arena *arena, size_t max_
     return PN_OK;
 }
 
-bool pn_wire_entry(struct pn_pb *entry, struct pn_pb *key, struct pn_pb *value)
-{
-    enum pn_pb_wire wire;
-    uint32_t field;
-
-    pn_pb_init(key, NULL, 0);
-    pn_pb_init(value, NULL, 0);
-    while (pn_pb_next(entry, &field, &wire)) {
-        bool ok;
-        if (field == 1) {
-            ok = pn_wire_sub(entry, wire, key);
-        } else if (field == 2) {
-            ok = pn_wire_sub(entry, wire, value);
-        } else {
-            ok = pn_pb_skip(entry, wire);
-        }
-        if (!ok) {
-            return false;
-        }
-    }
-    return !entry->bad;
-}
-
 bool pn_wire_text_is(struct pn_pb from, const char *text)
 {
     uint8_t bytes[64];

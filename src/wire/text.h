@@ -30,10 +30,6 @@ bool pn_wire_sub(struct pn_pb *pb, enum pn_pb_wire wire, struct pn_pb *sub);
 PN_MUST_USE enum pn_code pn_wire_text(struct pn_pb from, struct pn_arena *arena,
     size_t max_bytes, const char *what, const char **out, struct pn_error *err);
 
-/* A map entry {1: key, 2: value}: cursors over both, empty ones for a part that is missing.
- * False, with ->bad set on @entry, when it is malformed. */
-bool pn_wire_entry(struct pn_pb *entry, struct pn_pb *key, struct pn_pb *value);
-
 /* Are the bytes of @from exactly the string @text? */
 bool pn_wire_text_is(struct pn_pb from, const char *text);
 
