@@ -20,6 +20,7 @@ struct pn_admission {
     size_t max_requests, max_bytes, max_message_bytes; /* const after init */
     atomic_size_t requests, bytes;
     struct pn_metric *refused_requests, *refused_bytes, *refused_message, *refused_queue;
+    struct pn_metric *inflight_requests, *inflight_bytes;
 };
 
 void pn_admission_init(struct pn_admission *a, size_t max_requests, size_t max_bytes,

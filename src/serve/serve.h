@@ -32,6 +32,9 @@ struct pn_serve_options {
     size_t max_requests, max_bytes, max_message_bytes;
     uint64_t inline_below_ns; /* models whose planned cost is below run on the caller */
     struct pn_metrics *metrics;
+    /* How a model file is opened; NULL for pn_model_open_file(). Tests hand in their own. */
+    enum pn_code (*open_file)(const char *path, const struct pn_model_options *options,
+        struct pn_model **out, struct pn_error *err);
 };
 
 PN_MUST_USE enum pn_code pn_serve_open(

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Submit, queue, run, answer. */
+#include "serve/job.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "serve/bind.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+struct pn_job {
+    struct pn_task task;
+    struct pn_job *next; /* of the free list */
+    struct pn_serve *serve;
+    struct pn_version *version; /* counted */
+    struct pn_request *request;
+    struct pn_times times;
+    int64_t rows;
+    size_t elems;
+
+    /* one entry per input or output of the signature */
+    size_t inputs_max, outputs_max;
+    struct pn_tensor *inputs, *outputs;
+    struct pn_buffer **buffers;
+    bool *wanted;
+    size_t *order;
+    struct pn_output *replies;
+    size_t n_replies;
+};
+
+/* ---- the free list --------------------------------------------------------------------- */
+
+static void job_free(struct pn_job *job)
+{
+    if (!job)
+        return;
+    pn_free(job->inputs);
+    pn_free(job->outputs);
+    pn_free(job->buffers);
+    pn_free(job->wanted);
+    pn_free(job->order);
+    pn_free(job->replies);
+    pn_free(job);
+}
+
+void pn_jobs_free(struct pn_serve *s)
+{
+    while (s->free_jobs) {
+        struct pn_job *job = s->free_jobs;
+
+        s->free_jobs = job->next;
+        job_free(job);
+    }
+}
+
+static struct pn_job *job_take(struct pn_serve *s)
+{
+    struct pn_job *job;
+
+    pthread_mutex_lock(&s->jobs_mu);
+    job = s->free_jobs;
+    if (job)
+        s->free_jobs = job->next;
+    pthread_mutex_unlock(&s->jobs_mu);
+    return job ? job : pn_calloc(1, sizeof *job);
+}
+
+static void job_give_back(struct pn_serve *s, struct pn_job *job)
+{
+    pthread_mutex_lock(&s->jobs_mu);
+    job->next = s->free_jobs;
+    s->free_jobs = job;
+    pthread_mutex_unlock(&s->jobs_mu);
+}
+
+static bool reserve_inputs(struct pn_job *job, size_t n)
+{
+    if (n <= job->inputs_max)
+        return true;
+    pn_free(job->inputs);
+    job->inputs = pn_calloc(n, sizeof *job->inputs);
+    job->inputs_max = job->inputs ? n : 0;
+    return job->inputs != NULL;
+}
+
+static bool reserve_outputs(struct pn_job *job, size_t n)
+{
+    if (n <= job->outputs_max)
+        return true;
+    job->outputs_max = 0;
+    pn_free(job->outputs);
+    pn_free(job->buffers);
+    pn_free(job->wanted);
+    pn_free(job->order);
+    pn_free(job->replies);
+    job->outputs = pn_calloc(n, sizeof *job->outputs);
+    job->buffers = pn_calloc(n, sizeof *job->buffers);
+    job->wanted = pn_calloc(n, sizeof *job->wanted);
+    job->order = pn_calloc(n, sizeof *job->order);
+    job->replies = pn_calloc(n, sizeof *job->replies);
+    if (!job->outputs || !job->buffers || !job->wanted || !job->order || !job->replies)
+        return false;
+    job->outputs_max = n;
+    return true;
+}
+
+/* A job with room for @v's signature, or NULL without memory. */
+static struct pn_job *job_get(
+    struct pn_serve *s, struct pn_version *v, struct pn_request *request)
+{
+    struct pn_job *job = job_take(s);
+
+    if (!job)
+        return NULL;
+    if (!reserve_inputs(job, v->opened->n_inputs) ||
+        !reserve_outputs(job, v->opened->n_outputs)) {
+        job_free(job);
+        return NULL;
+    }
+    job->serve = s;
+    job->version = v;
+    job->request = request;
+    job->n_replies = 0;
+    job->times = (struct pn_times){.arrival_ns = request->arrival_ns};
+    for (size_t i = 0; i < v->opened->n_outputs; i++)
+        job->buffers[i] = NULL;
+    return job;
+}
+
+/* ---- answering ------------------------------------------------------------------------- */
+
+static void log_refusal(const struct pn_request *r, enum pn_code code, const char *message)
+{
+    if (pn_log_enabled(PN_LOG_VERBOSE))
+        pn_log(PN_LOG_VERBOSE, "refused %s: %s request=%s model=%s peer=%s",
+            pn_code_text(code), message, r->id ? r->id : "", r->model,
+            r->peer ? r->peer : "");
+}
+
+/* A fault of our own: the caller gets a short number, the log what happened under it. */
+static void hide_internal(const struct pn_request *r, struct pn_error *err)
+{
+    static atomic_uint counter;
+    unsigned id = (unsigned)pn_clock_now_ns() * 2654435761U + atomic_fetch_add(&counter, 1);
+
+    pn_log(PN_LOG_ERROR, "internal error %08x: %s request=%s model=%s peer=%s", id,
+        err->msg, r->id ? r->id : "", r->model, r->peer ? r->peer : "");
+    pn_fail(err, PN_INTERNAL,
+        "model \"%s\": internal error %08x, details in the server's log", r->model, id);
+}
+
+/* One request less; the last one wakes a drain. */
+static void settle(struct pn_serve *s)
+{
+    if (atomic_fetch_sub(&s->pending, 1) != 1 || !atomic_load(&s->draining))
+        return;
+    pthread_mutex_lock(&s->state_mu);
+    pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->state_mu);
+}
+
+/* Answer with an error. @v may be NULL. */
+static void refuse(struct pn_request *request, struct pn_version *v, enum pn_code code,
+    struct pn_error *err)
+{
+    struct pn_response response = {.model = v ? v->model : request->model,
+        .version = v ? v->text : request->version,
+        .final = true};
+
+    if (code == PN_INTERNAL)
+        hide_internal(request, err);
+    else
+        log_refusal(request, code, err->msg);
+    response.code = code;
+    response.message = err->msg;
+    if (v)
+        pn_stats_fail(v->stats, code);
+    request->done(request, &response);
+}
+
+static void build_replies(struct pn_job *job)
+{
+    const struct pn_model *m = job->version->opened;
+
+    for (size_t i = 0; i < job->n_replies; i++) {
+        size_t at = job->order[i];
+
+        job->replies[i] = (struct pn_output){.name = m->outputs[at].name,
+            .tensor = job->outputs[at],
+            .buffer = job->buffers[at]};
+    }
+}
+
+static void succeed(struct pn_job *job)
+{
+    struct pn_response response = {.code = PN_OK,
+        .message = "",
+        .model = job->version->model,
+        .version = job->version->text,
+        .outputs = job->replies,
+        .n_outputs = job->n_replies,
+        .final = true};
+
+    build_replies(job);
+    job->times.end_ns = pn_clock_now_ns();
+    pn_stats_succeed(job->version->stats, job->rows, &job->times);
+    job->request->done(job->request, &response);
+}
+
+/* Answer, and give everything back. The job must not be used afterwards. */
+static void job_finish(struct pn_job *job, enum pn_code code, struct pn_error *err)
+{
+    struct pn_serve *s = job->serve;
+    struct pn_version *v = job->version;
+
+    if (code == PN_OK)
+        succeed(job);
+    else
+        refuse(job->request, v, code, err);
+    for (size_t i = 0; i < v->opened->n_outputs; i++)
+        pn_buffer_unref(job->buffers[i]);
+    job_give_back(s, job);
+    pn_version_unref(v);
+    settle(s);
+}
+
+/* ---- running --------------------------------------------------------------------------- */
+
+/* pn_place_fn: each output gets a buffer of its own, from the pool. */
+static void *place_output(void *ctx, size_t output, const struct pn_tensor *shape)
+{
+    struct pn_job *job = ctx;
+    struct pn_error ignored = {0};
+
+    if (job->buffers[output])
+        pn_buffer_unref(job->buffers[output]);
+    if (pn_buffer_pool_get(
+            job->serve->buffers, shape->bytes, &job->buffers[output], &ignored) != PN_OK)
+        return NULL;
+    return job->buffers[output]->data;
+}
+
+/* Nobody waits any more? */
+static enum pn_code check_alive(
+    const struct pn_request *r, uint64_t now_ns, const char *where, struct pn_error *err)
+{
+    if (atomic_load_explicit(&r->cancelled, memory_order_relaxed))
+        return pn_fail(err, PN_CANCELLED,
+            "model \"%s\": cancelled by the caller %s; not computed", r->model, where);
+    if (r->deadline_ns != PN_NO_DEADLINE && now_ns >= r->deadline_ns)
+        return pn_fail(err, PN_DEADLINE,
+            "model \"%s\": the deadline passed %s; not computed", r->model, where);
+    return PN_OK;
+}
+
+static enum pn_code compute(struct pn_job *job, struct pn_error *err)
+{
+    const struct pn_request *r = job->request;
+    struct pn_model_run run = {.inputs = job->inputs,
+        .outputs = job->outputs,
+        .wanted = job->wanted,
+        .place = place_output,
+        .place_ctx = job,
+        .params = r->params,
+        .n_params = r->n_params,
+        .cancelled = &r->cancelled,
+        .deadline_ns = r->deadline_ns};
+    enum pn_code code;
+
+    code = pn_model_run_request(job->version->opened, &run, err);
+    job->times.ran_ns = pn_clock_now_ns();
+    if (code == PN_OK)
+        pn_version_measured(
+            job->version, job->elems, job->times.ran_ns - job->times.start_ns);
+    else if (code != PN_INTERNAL)
+        pn_wrap(err, "model \"%s\"", job->version->model);
+    return code;
+}
+
+static void run_here(struct pn_job *job, const char *where)
+{
+    struct pn_error err = {0};
+    enum pn_code code;
+
+    job->times.start_ns = pn_clock_now_ns();
+    code = check_alive(job->request, job->times.start_ns, where, &err);
+    if (code == PN_OK)
+        code = compute(job, &err);
+    job_finish(job, code, &err);
+}
+
+static void run_queued(struct pn_task *task)
+{
+    struct pn_job *job =
+        (struct pn_job *)(void *)((char *)task - offsetof(struct pn_job, task));
+
+    pn_metric_add(job->version->stats->series[PN_STAT_PENDING], -1);
+    run_here(job, "while the request was queued");
+}
+
+static void enqueue(struct pn_job *job)
+{
+    struct pn_serve *s = job->serve;
+    struct pn_metric *pending = job->version->stats->series[PN_STAT_PENDING];
+    struct pn_error err = {0};
+
+    job->task.run = run_queued;
+    pn_metric_add(pending, 1);
+    if (pn_pool_submit(s->pool, &job->task))
+        return;
+    pn_metric_add(pending, -1);
+    pn_metric_add(s->admission.refused_queue, 1);
+    pn_fail(&err, PN_EXHAUSTED,
+        "model \"%s\": the queue is full: %zu requests wait, the most that "
+        "--max-inflight-requests allows; retry later",
+        job->version->model, s->options.queue_max);
+    job_finish(job, PN_EXHAUSTED, &err);
+}
+
+/* ---- submitting ------------------------------------------------------------------------ */
+
+static enum pn_code bind(struct pn_job *job, struct pn_error *err)
+{
+    enum pn_code code;
+
+    code = pn_bind_inputs(
+        job->version, job->request, job->inputs, &job->rows, &job->elems, err);
+    if (code == PN_OK)
+        code = pn_bind_outputs(
+            job->version, job->request, job->wanted, job->order, &job->n_replies, err);
+    return code;
+}
+
+static void dispatch(struct pn_job *job)
+{
+    uint64_t planned_ns = pn_version_estimate_ns(job->version, job->elems);
+
+    if (planned_ns < job->serve->options.inline_below_ns)
+        run_here(job, "before it was computed");
+    else
+        enqueue(job);
+}
+
+void pn_job_submit(struct pn_serve *s, struct pn_request *request)
+{
+    uint64_t submit_ns = pn_clock_now_ns();
+    struct pn_version *v = NULL;
+    struct pn_error err = {0};
+    struct pn_job *job;
+    enum pn_code code;
+
+    atomic_fetch_add(&s->pending, 1);
+    code = pn_serve_open_for(s, request->model, &err);
+    if (code == PN_OK)
+        code = check_alive(request, submit_ns, "before it was computed", &err);
+    if (code == PN_OK)
+        code = pn_catalog_find(&s->catalog, request->model, request->version, &v, &err);
+    if (code != PN_OK)
+        goto fail;
+    job = job_get(s, v, request);
+    if (!job) {
+        code = pn_fail(&err, PN_EXHAUSTED,
+            "model \"%s\": no memory for the request; retry later", v->model);
+        goto fail;
+    }
+    job->times.submit_ns = submit_ns;
+    code = bind(job, &err);
+    job->times.bound_ns = pn_clock_now_ns();
+    if (code == PN_OK)
+        dispatch(job);
+    else
+        job_finish(job, code, &err);
+    return;
+fail:
+    refuse(request, v, code, &err);
+    pn_version_unref(v);
+    settle(s);
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loader thread: scans the repositories, loads what is new or changed, retires what is
+ * not wanted any more, frees what nobody holds.
+ *
+ * A changed version is built beside the one that serves and takes its place when it is ready;
+ * if it fails, the old one goes on. A version that is no longer wanted is retired only when a
+ * wanted one of its model is ready, or when the model has left the repository. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "serve/load.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What one look at the repositories led to. */
+struct outcome {
+    size_t failures;
+    struct pn_error first; /* of the failures */
+};
+
+static void note_failure(struct pn_serve *s, struct outcome *o, const char *model,
+    const char *version, enum pn_code code, const char *reason)
+{
+    struct pn_label label = {"model", model};
+    struct pn_metric *count;
+
+    count = pn_metric_get(s->options.metrics, PN_COUNTER,
+        "pinnace_model_load_failures_total", "Loads that failed.", &label, 1);
+    pn_metric_add(count, 1);
+    pn_log(PN_LOG_ERROR, "model failed to load model=%s version=%s: %s", model, version,
+        reason);
+    if (o->failures++ == 0)
+        pn_fail(&o->first, code, "model \"%s\" version \"%s\": %s", model, version, reason);
+}
+
+/* Take the list's reference away from a version that cannot be found any more. */
+static void retire(struct pn_version *v)
+{
+    if (!v)
+        return;
+    pthread_mutex_lock(&v->catalog->mu);
+    if (v->life == PN_LIFE_READY)
+        pn_life_move(&v->life, PN_LIFE_DRAINING);
+    pthread_mutex_unlock(&v->catalog->mu);
+    pn_version_unref(v);
+}
+
+/* ---- loading one version ------------------------------------------------------------------ */
+
+/* What to do about a version that the repository holds. */
+enum need { KEEP, LOAD_FIRST, LOAD_BESIDE };
+
+static enum need need_of(struct pn_serve *s, const struct pn_found_model *m,
+    const struct pn_found_version *found)
+{
+    struct pn_version *listed = NULL;
+    enum need need = LOAD_FIRST;
+    struct pn_entry *entry;
+
+    pthread_mutex_lock(&s->catalog.mu);
+    entry = pn_catalog_entry_locked(&s->catalog, m->name);
+    if (entry) {
+        entry->failure[0] = '\0';
+        listed = pn_entry_version_locked(entry, found->number);
+    }
+    if (listed && listed->life == PN_LIFE_READY)
+        need = listed->stamp == found->stamp ? KEEP : LOAD_BESIDE;
+    pthread_mutex_unlock(&s->catalog.mu);
+    return need;
+}
+
+/* List @v, taking the caller's reference. False without memory. */
+static bool list_version(struct pn_serve *s, struct pn_version *v)
+{
+    struct pn_version *replaced = NULL;
+    struct pn_entry *entry;
+    bool listed;
+
+    pthread_mutex_lock(&s->catalog.mu);
+    entry = pn_catalog_add_locked(&s->catalog, v->model);
+    listed = entry && pn_entry_put_locked(entry, v, &replaced);
+    pthread_mutex_unlock(&s->catalog.mu);
+    retire(replaced);
+    return listed;
+}
+
+/* From here on requests find @v. */
+static void publish(struct pn_serve *s, struct pn_version *v, bool listed)
+{
+    pn_version_move(v, PN_LIFE_READY);
+    pn_metric_set(v->stats->series[PN_STAT_READY], 1);
+    if (!listed && !list_version(s, v)) {
+        pn_log(PN_LOG_ERROR, "no memory to list model=%s version=%s", v->model, v->text);
+        retire(v);
+    }
+    pn_serve_changed(s);
+}
+
+static void load_one(struct pn_serve *s, const struct pn_found_model *m,
+    const struct pn_found_version *found, enum need need, struct outcome *o)
+{
+    struct pn_error err = {0};
+    struct pn_version *v;
+    bool listed = false;
+    enum pn_code code;
+
+    v = pn_version_make(s, m, found);
+    if (v && need == LOAD_FIRST)
+        listed = list_version(s, v);
+    if (!v || (need == LOAD_FIRST && !listed)) {
+        note_failure(s, o, m->name, "", PN_EXHAUSTED, "out of memory");
+        pn_version_unref(v);
+        return;
+    }
+    code = pn_version_load(s, v, m, found, &err);
+    if (code == PN_OK) {
+        publish(s, v, listed);
+        return;
+    }
+    note_failure(s, o, m->name, v->text, code, err.msg);
+    if (!listed) {
+        pn_log(PN_LOG_WARNING,
+            "model=%s version=%s: the version loaded before goes on serving", v->model,
+            v->text);
+        pn_version_unref(v);
+    }
+}
+
+/* ---- what is not wanted any more ------------------------------------------------------------ */
+
+static const struct pn_found_model *find_model(const struct pn_scan *scan, const char *name)
+{
+    for (size_t i = 0; i < scan->n_models; i++) {
+        if (strcmp(scan->models[i].name, name) == 0)
+            return &scan->models[i];
+    }
+    return NULL;
+}
+
+static bool wants(const struct pn_found_model *m, int64_t number)
+{
+    for (size_t i = 0; i < m->n_versions; i++) {
+        if (m->versions[i].number == number)
+            return true;
+    }
+    return false;
+}
+
+static bool may_retire_locked(const struct pn_entry *entry, const struct pn_found_model *m)
+{
+    if (!m)
+        return true;
+    if (m->failure.code != PN_OK)
+        return false;
+    for (size_t i = 0; i < entry->n_versions; i++) {
+        if (entry->versions[i]->life == PN_LIFE_READY &&
+            wants(m, entry->versions[i]->number))
+            return true;
+    }
+    return false;
+}
+
+/* Unlist one version of @entry that is not wanted; NULL when there is none. */
+static struct pn_version *unlist_locked(
+    struct pn_entry *entry, const struct pn_found_model *m, bool everything)
+{
+    if (!everything && !may_retire_locked(entry, m))
+        return NULL;
+    for (size_t i = 0; i < entry->n_versions; i++) {
+        struct pn_version *v = entry->versions[i];
+
+        if (!everything && m && wants(m, v->number))
+            continue;
+        pn_entry_take_locked(entry, v);
+        return v;
+    }
+    return NULL;
+}
+
+/* One version that has to go, from anywhere; empty entries of models that left go with it. */
+static struct pn_version *next_to_retire(
+    struct pn_serve *s, const struct pn_scan *scan, bool everything)
+{
+    struct pn_catalog *c = &s->catalog;
+    struct pn_version *v = NULL;
+
+    pthread_mutex_lock(&c->mu);
+    for (size_t i = 0; !v && i < PN_CATALOG_BUCKETS; i++) {
+        struct pn_entry *entry = c->buckets[i], *next;
+
+        for (; !v && entry; entry = next) {
+            const struct pn_found_model *m = scan ? find_model(scan, entry->name) : NULL;
+
+            next = entry->next;
+            v = unlist_locked(entry, m, everything);
+            if (!v && !m && entry->n_versions == 0)
+                pn_catalog_remove_locked(c, entry);
+        }
+    }
+    pthread_mutex_unlock(&c->mu);
+    return v;
+}
+
+static void retire_unwanted(struct pn_serve *s, const struct pn_scan *scan, bool everything)
+{
+    struct pn_version *v;
+
+    while ((v = next_to_retire(s, scan, everything)) != NULL) {
+        pn_log(PN_LOG_INFO, "model version retired model=%s version=%s", v->model, v->text);
+        pn_metric_set(v->stats->series[PN_STAT_READY], 0);
+        retire(v);
+        pn_serve_changed(s);
+    }
+}
+
+/* ---- one look at the repositories ----------------------------------------------------------- */
+
+/* A model whose configuration or directory cannot be used. */
+static void note_model_failure(
+    struct pn_serve *s, const struct pn_found_model *m, struct outcome *o)
+{
+    struct pn_entry *entry;
+
+    pthread_mutex_lock(&s->catalog.mu);
+    entry = pn_catalog_add_locked(&s->catalog, m->name);
+    if (entry)
+        memcpy(entry->failure, m->failure.msg, sizeof entry->failure);
+    pthread_mutex_unlock(&s->catalog.mu);
+    note_failure(s, o, m->name, "", m->failure.code, m->failure.msg);
+}
+
+static bool stopping(struct pn_serve *s)
+{
+    bool stop;
+
+    pthread_mutex_lock(&s->catalog.mu);
+    stop = s->stop_wanted;
+    pthread_mutex_unlock(&s->catalog.mu);
+    return stop;
+}
+
+static void apply(struct pn_serve *s, const struct pn_scan *scan, struct outcome *o)
+{
+    for (size_t i = 0; i < scan->n_models; i++) {
+        const struct pn_found_model *m = &scan->models[i];
+
+        if (m->failure.code != PN_OK) {
+            note_model_failure(s, m, o);
+            continue;
+        }
+        for (size_t k = 0; k < m->n_versions && !stopping(s); k++) {
+            enum need need = need_of(s, m, &m->versions[k]);
+
+            if (need != KEEP)
+                load_one(s, m, &m->versions[k], need, o);
+        }
+    }
+    retire_unwanted(s, scan, false);
+}
+
+static enum pn_code scan_all(struct pn_serve *s, struct pn_scan *scan, struct pn_error *err)
+{
+    enum pn_code code;
+
+    code = pn_scan_paths((const char *const *)s->paths, s->options.n_paths, scan, err);
+    if (code == PN_OK && s->options.builtin_models)
+        code = pn_scan_add_builtin(scan, "simple", err);
+    return code;
+}
+
+static enum pn_code no_model(const struct pn_serve *s, struct pn_error *err)
+{
+    const char *dir = s->options.n_paths > 0 ? s->paths[0] : "/models";
+
+    return pn_fail(err, PN_NOT_FOUND,
+        "no model in %s: expected %s/NAME/VERSION/model.onnx; is the volume mounted?", dir,
+        dir);
+}
+
+/* Start-up: what could not be loaded decides how it ends. */
+static enum pn_code load_all(struct pn_serve *s, struct pn_error *err)
+{
+    struct outcome o = {0};
+    struct pn_scan scan;
+    enum pn_code code;
+
+    code = scan_all(s, &scan, err);
+    if (code == PN_OK && scan.n_models == 0)
+        code = no_model(s, err);
+    if (code == PN_OK) {
+        apply(s, &scan, &o);
+        if (o.failures > 0 && s->options.exit_on_error) {
+            *err = o.first;
+            code = PN_INVALID;
+        }
+    }
+    pn_scan_fini(&scan);
+    atomic_store(&s->all_well, o.failures == 0);
+    return code;
+}
+
+/* A rescan may raise readiness, never lower it. */
+static void rescan(struct pn_serve *s)
+{
+    struct outcome o = {0};
+    struct pn_error err = {0};
+    struct pn_scan scan;
+
+    if (scan_all(s, &scan, &err) != PN_OK) {
+        pn_log(PN_LOG_ERROR, "rescan failed, nothing changed: %s", err.msg);
+        pn_scan_fini(&scan);
+        return;
+    }
+    apply(s, &scan, &o);
+    pn_log(PN_LOG_INFO, "rescan done models=%zu failures=%zu", scan.n_models, o.failures);
+    pn_scan_fini(&scan);
+    if (o.failures == 0 && !atomic_exchange(&s->all_well, true))
+        pn_serve_changed(s);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void free_gone(struct pn_serve *s, struct pn_version *v)
+{
+    while (v) {
+        struct pn_version *next = v->next;
+
+        pn_life_move(&v->life, PN_LIFE_GONE);
+        pn_version_free(s, v);
+        v = next;
+    }
+}
+
+/* Wait until there is something to do. Returns false when the loader has to stop. */
+static bool next_work(struct pn_serve *s, bool *rescan_wanted, struct pn_version **gone)
+{
+    struct pn_catalog *c = &s->catalog;
+    bool stop;
+
+    pthread_mutex_lock(&c->mu);
+    while (!s->stop_wanted && !s->rescan_wanted && !c->gone)
+        pthread_cond_wait(&c->changed, &c->mu);
+    *gone = c->gone;
+    c->gone = NULL;
+    *rescan_wanted = s->rescan_wanted;
+    s->rescan_wanted = false;
+    stop = s->stop_wanted;
+    pthread_mutex_unlock(&c->mu);
+    return !stop;
+}
+
+static void report_loaded(struct pn_serve *s, enum pn_code code, const struct pn_error *err)
+{
+    if (code == PN_OK) {
+        atomic_store(&s->loaded, true);
+        pn_serve_changed(s);
+    }
+    if (s->on_loaded)
+        s->on_loaded(s->on_loaded_ctx, code, code == PN_OK ? "" : err->msg);
+}
+
+static void *loader_main(void *arg)
+{
+    struct pn_serve *s = arg;
+    struct pn_version *gone;
+    struct pn_error err = {0};
+    bool wanted, go_on;
+
+    pthread_setname_np(pthread_self(), "pn-loader");
+    report_loaded(s, load_all(s, &err), &err);
+    do {
+        go_on = next_work(s, &wanted, &gone);
+        free_gone(s, gone);
+        if (go_on && wanted)
+            rescan(s);
+    } while (go_on);
+    retire_unwanted(s, NULL, true);
+    return NULL;
+}
+
+enum pn_code pn_loader_start(struct pn_serve *s, struct pn_error *err)
+{
+    sigset_t all, before;
+    int rc;
+
+    /* Signals are for the main thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&s->loader, NULL, loader_main, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0)
+        return pn_fail(
+            err, PN_EXHAUSTED, "cannot start the loader thread: %s", strerror(rc));
+    s->loader_started = true;
+    return PN_OK;
+}
+
+/* The pool is closed by now, so no request holds a version any more; a metadata call that
+ * still does is a bug of the caller's. */
+void pn_loader_stop(struct pn_serve *s)
+{
+    struct pn_version *gone;
+
+    if (s->loader_started) {
+        pthread_mutex_lock(&s->catalog.mu);
+        s->stop_wanted = true;
+        pthread_cond_signal(&s->catalog.changed);
+        pthread_mutex_unlock(&s->catalog.mu);
+        pthread_join(s->loader, NULL);
+        s->loader_started = false;
+    }
+    pthread_mutex_lock(&s->catalog.mu);
+    gone = s->catalog.gone;
+    s->catalog.gone = NULL;
+    pthread_mutex_unlock(&s->catalog.mu);
+    free_gone(s, gone);
+}

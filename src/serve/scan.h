@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What lies in the model repositories: models, their configuration, the versions wanted.
+ *
+ * A PATH is an .onnx file (named after its stem, version 1), a model directory (integer
+ * version directories inside) or a repository of model directories. Symbolic links are
+ * followed; names that begin with a dot are not looked at, since Kubernetes keeps the real
+ * folders of a mounted ConfigMap there.
+ * Life: pn_scan_paths -> read -> pn_scan_fini. Threading: one thread at a time. */
+#ifndef PN_SERVE_SCAN_H
+#define PN_SERVE_SCAN_H
+
+#include "base/error.h"
+#include "model/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pn_found_version {
+    int64_t number;
+    char *path;     /* of the model file */
+    uint64_t stamp; /* differs when a file of the version or its configuration changed */
+};
+
+struct pn_found_model {
+    char *name, *dir; /* dir: for messages; the file itself for an .onnx PATH */
+    bool builtin;     /* the path of its one version is not used */
+    bool has_config;
+    struct pn_model_config config;
+    struct pn_error failure; /* code PN_OK, or why none of its versions can be loaded */
+    struct pn_found_version *versions; /* wanted by the policy, ascending */
+    size_t n_versions;
+};
+
+struct pn_scan {
+    struct pn_found_model *models;
+    size_t n_models, capacity;
+};
+
+/* Look at @paths. A model with a fault of its own is listed with ->failure set. Fails as a
+ * whole, with PN_NOT_FOUND or PN_INVALID, when a PATH cannot be read or is of no known form,
+ * and with PN_EXHAUSTED. Legal to fini whatever it returned. */
+PN_MUST_USE enum pn_code pn_scan_paths(
+    const char *const *paths, size_t n_paths, struct pn_scan *out, struct pn_error *err);
+
+/* Add the built-in model of that name, unless a model of the user's has it. */
+PN_MUST_USE enum pn_code pn_scan_add_builtin(
+    struct pn_scan *scan, const char *name, struct pn_error *err);
+
+void pn_scan_fini(struct pn_scan *scan);
+
+#endif
