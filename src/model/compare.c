@@ -3,6 +3,7 @@
  * Two tensors, element by element. */
 #include "model/compare.h"
 
+#include "op/half.h"
 #include "tensor/shape.h"
 
 #include <inttypes.h>
@@ -10,28 +11,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-/* IEEE 754 binary16 to double. */
-static double from_half(uint16_t bits)
-{
-    int exponent = (bits >> 10) & 0x1F, fraction = bits & 0x3FF;
-    double value;
-    if (exponent == 0x1F)
-        value = fraction ? (double)NAN : (double)INFINITY;
-    else if (exponent == 0)
-        value = ldexp(fraction, -24);
-    else
-        value = ldexp(fraction + 0x400, exponent - 25);
-    return bits & 0x8000 ? -value : value;
-}
-
-static double from_bfloat(uint16_t bits)
-{
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return (double)value;
-}
 
 static bool has_point(enum pn_dtype dtype)
 {
@@ -57,7 +36,7 @@ static double number(const struct pn_tensor *t, size_t i)
         return value;
     default:
         memcpy(&half, element(t, i), sizeof half);
-        return t->dtype == PN_FP16 ? from_half(half) : from_bfloat(half);
+        return (double)(t->dtype == PN_FP16 ? pn_f16_to_f32(half) : pn_bf16_to_f32(half));
     }
 }
 

@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "onnx/field.h"
 #include "onnx/files.h"
-#include "onnx/tensor.h"
+#include "onnx/tensor_proto.h"
 
 #include <string.h>
 

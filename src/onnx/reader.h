@@ -2,7 +2,7 @@
  *
  * What the files of this room share while one model is read.
  *
- *     load.c ──> function.c ──> node.c ──> attr.c ──> tensor.c ──> external.c
+ *     onnx.c ──> function.c ──> node.c ──> attribute.c ──> tensor_proto.c ──> external.c
  *     (model,     (inlining)     │ (names resolved, attributes bound)
  *      graph)                    └──> upgrade.c (rewritten, handed to the graph)
  *

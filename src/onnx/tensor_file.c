@@ -3,7 +3,7 @@
  * A file that holds one bare TensorProto. */
 #include "onnx/tensor_file.h"
 
-#include "onnx/tensor.h"
+#include "onnx/tensor_proto.h"
 
 enum { BLOCK_BYTES = 4096 };
 

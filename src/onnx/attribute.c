@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "onnx/field.h"
 #include "onnx/reader.h"
-#include "onnx/tensor.h"
+#include "onnx/tensor_proto.h"
 
 #include <string.h>
 

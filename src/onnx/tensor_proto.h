@@ -3,8 +3,8 @@
  * TensorProto to a view. raw_data and external data stay where they are mapped; typed fields
  * are decoded into the reader's arena once their count was checked against the dims.
  * Source: onnx.proto, TensorProto; ONNX "External Data". */
-#ifndef PN_ONNX_TENSOR_H
-#define PN_ONNX_TENSOR_H
+#ifndef PN_ONNX_TENSOR_PROTO_H
+#define PN_ONNX_TENSOR_PROTO_H
 
 #include "onnx/reader.h"
 

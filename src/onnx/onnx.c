@@ -3,12 +3,12 @@
  * ModelProto and GraphProto: versions, initializers, inputs, nodes, outputs, in this order,
  * whatever their order in the file.
  * Source: onnx.proto, ModelProto, GraphProto, ValueInfoProto, TypeProto. */
+#include "onnx/onnx.h"
 #include "base/mem.h"
 #include "onnx/field.h"
 #include "onnx/files.h"
-#include "onnx/onnx.h"
 #include "onnx/reader.h"
-#include "onnx/tensor.h"
+#include "onnx/tensor_proto.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * TensorProto to a view. */
-#include "onnx/tensor.h"
+#include "onnx/tensor_proto.h"
 
 #include "base/mem.h"
 #include "onnx/field.h"
