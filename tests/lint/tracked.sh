@@ -10,11 +10,8 @@ cd "${1:-$(dirname "$0")/../..}"
 failed=0
 
 files() {
-    if [ -e .git ]; then
-        git ls-files
-    else
-        find . -path ./build -prune -o -type f -printf '%P\n'
-    fi
+    git ls-files 2>/dev/null || # no repository, or somebody else's
+        find . \( -path ./build -o -name .git -o -name .venv -o -name .pytest_cache \) -prune -o -type f -printf '%P\n'
 }
 
 # Spelt so that this file does not find itself.
