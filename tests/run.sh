@@ -135,7 +135,7 @@ build() {
         built+="$preset "
         return 0
     fi
-    grep -E 'error|FAILED|warning:' "$log" | head -n 40
+    grep -E 'error:|^FAILED|ninja: ' "$log" | head -n 40
     tail -n 5 "$log"
     return 1
 }
