@@ -25,39 +25,46 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
-static void count(const void *caller) {
+static void count(const void *caller)
+{
     uintptr_t at = (uintptr_t)caller;
     if (at >= text_begin && at < text_end)
         atomic_fetch_add_explicit(&own_calls, 1, memory_order_relaxed);
 }
 
-void *malloc(size_t size) {
+void *malloc(size_t size)
+{
     count(__builtin_return_address(0));
     return __libc_malloc(size);
 }
 
-void *calloc(size_t n, size_t size) {
+void *calloc(size_t n, size_t size)
+{
     count(__builtin_return_address(0));
     return __libc_calloc(n, size);
 }
 
-void *realloc(void *old, size_t size) {
+void *realloc(void *old, size_t size)
+{
     count(__builtin_return_address(0));
     return __libc_realloc(old, size);
 }
 
-void *aligned_alloc(size_t alignment, size_t size) {
+void *aligned_alloc(size_t alignment, size_t size)
+{
     count(__builtin_return_address(0));
     return __libc_memalign(alignment, size);
 }
 
-int posix_memalign(void **out, size_t alignment, size_t size) {
+int posix_memalign(void **out, size_t alignment, size_t size)
+{
     count(__builtin_return_address(0));
     *out = __libc_memalign(alignment, size);
     return *out ? 0 : 12;
 }
 
-static int first_object(struct dl_phdr_info *info, size_t size, void *ctx) {
+static int first_object(struct dl_phdr_info *info, size_t size, void *ctx)
+{
     (void)size;
     (void)ctx;
     for (int i = 0; i < info->dlpi_phnum; i++) {
@@ -71,7 +78,8 @@ static int first_object(struct dl_phdr_info *info, size_t size, void *ctx) {
 }
 
 /* Async-signal-safe: formats by hand. */
-static void report(int signal_number) {
+static void report(int signal_number)
+{
     (void)signal_number;
     char text[24];
     size_t at = sizeof text;
@@ -88,7 +96,8 @@ static void report(int signal_number) {
     close(fd);
 }
 
-__attribute__((constructor)) static void begin(void) {
+__attribute__((constructor)) static void begin(void)
+{
     dl_iterate_phdr(first_object, NULL);
     struct sigaction action = {.sa_handler = report, .sa_flags = SA_RESTART};
     sigaction(SIGUSR2, &action, NULL);

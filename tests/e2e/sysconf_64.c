@@ -5,7 +5,8 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-long sysconf(int name) {
+long sysconf(int name)
+{
     if (name == _SC_NPROCESSORS_CONF || name == _SC_NPROCESSORS_ONLN)
         return 64;
     long (*next)(int) = (long (*)(int))dlsym(RTLD_NEXT, "sysconf");
