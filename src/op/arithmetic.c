@@ -159,8 +159,6 @@ const struct pn_op_entry pn_op_mod = {
 };
 
 /* Bits shifted out are lost; a shift by the width or more gives 0. */
-#define SHIFTED(a, op, b) ((b) >= 8 * sizeof(C) ? 0 : (C)((a)op(b)))
-
 #define OP shift_left
 #define INT_FORMULA(a, b) ((uint64_t)(b) >= 8 * sizeof(C) ? 0 : (C)((W)(a) << (b)))
 #include "op/binary.inc"

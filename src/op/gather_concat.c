@@ -145,19 +145,23 @@ static void copy_rows(const struct pn_tensor *x, char *y, size_t y_stride, size_
 }
 
 static enum pn_code run_part(const struct pn_node *n, struct pn_run *r,
-    const struct part *p, size_t rows, char *y, size_t y_stride, size_t *used,
+    const struct part *p, size_t rows, char *y, size_t y_stride, size_t *at,
     struct pn_error *err)
 {
     const struct pn_tensor *x = pn_run_in(r, n, p->in);
+    const size_t row_bytes =
+        p->count == 0 ? x->bytes / rows : (size_t)x->dims[1] * sizeof(float);
+    const size_t used = p->count == 0 ? row_bytes : p->count * row_bytes;
+    if (used > y_stride - *at)
+        return pn_fail(err, PN_INVALID, "%s: parts are wider than the result", n->name);
+    y += *at;
+    *at += used;
     if (p->count == 0) {
         copy_rows(x, y, y_stride, rows);
-        *used = x->bytes / rows;
         return PN_OK;
     }
     const struct pn_tensor *t = pn_run_in(r, n, p->in + 1);
-    const size_t row_bytes = (size_t)x->dims[1] * sizeof(float);
     int64_t *ids = pn_run_scratch(r);
-    *used = p->count * row_bytes;
     if (pn_tensor_count(t) != rows * p->stride)
         return pn_fail(err, PN_INVALID, "%s: %zu ids in %s, expected %zu x %zu", n->name,
             pn_tensor_count(t), n->in[p->in + 1]->name, rows, p->stride);
@@ -182,12 +186,10 @@ static enum pn_code gather_concat_run(
     const size_t rows = y->bytes / y_stride;
     size_t at = 0;
     for (size_t i = 0; i < s->n_parts; i++) {
-        size_t used = 0;
-        const enum pn_code code = run_part(
-            n, r, &s->parts[i], rows, (char *)y->data + at, y_stride, &used, err);
+        const enum pn_code code =
+            run_part(n, r, &s->parts[i], rows, y->data, y_stride, &at, err);
         if (code != PN_OK)
             return code;
-        at += used;
     }
     return PN_OK;
 }
