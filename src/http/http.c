@@ -277,6 +277,11 @@ fail:
     return code;
 }
 
+const char *pn_http_library_version(void)
+{
+    return MHD_get_version();
+}
+
 int pn_http_port(const struct pn_http *h)
 {
     return h->port;

@@ -26,4 +26,7 @@ PN_MUST_USE enum pn_code pn_http_open(
 int pn_http_port(const struct pn_http *h);
 void pn_http_close(struct pn_http *h); /* stops the thread; NULL is a no-op */
 
+/* "0.9.75": the library at run time. */
+const char *pn_http_library_version(void);
+
 #endif

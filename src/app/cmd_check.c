@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `pinnace check`: load models, say what they are, run the test data beside them. */
+#include "app/command.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/testdata.h"
+#include "serve/scan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct check_options {
+    double rtol, atol;
+    bool passes;
+};
+
+static const struct pn_option options[] = {
+    {.name = "rtol",
+        .kind = PN_OPTION_NUMBER,
+        .offset = offsetof(struct check_options, rtol),
+        .fallback = "1e-3",
+        .value = "X",
+        .help = "relative difference that still agrees"},
+    {.name = "atol",
+        .kind = PN_OPTION_NUMBER,
+        .offset = offsetof(struct check_options, atol),
+        .fallback = "1e-5",
+        .value = "X",
+        .help = "absolute difference that still agrees"},
+    {.name = "passes",
+        .kind = PN_OPTION_BOOL,
+        .offset = offsetof(struct check_options, passes),
+        .fallback = "false",
+        .help = "print what each pass over the graph did"},
+};
+
+static const struct pn_option_table table = {
+    .command = "pinnace check",
+    .usage = "[options] PATH...",
+    .about =
+        "Load the models of PATH (an .onnx file, a model directory, a repository), print\n"
+        "what they are, and run test_data_set_*/{input,output}_N.pb beside them. Exit\n"
+        "status: 0 all agrees, 1 a result differs, 2 a model cannot be loaded.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+};
+
+static int fail_model(const char *model, const char *reason)
+{
+    fprintf(stderr, "%s: model \"%s\": %s\n", table.command, model, reason);
+    return PN_EXIT_UNUSABLE;
+}
+
+/* The folder that a model file lies in; "." for a bare name. NULL without memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return pn_strdup(".");
+    return pn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* Run the test data beside @path. Returns the exit status. */
+static int compare(const struct check_options *o, const char *name, const char *path,
+    struct pn_model *model)
+{
+    struct pn_testdata_result result = {0};
+    struct pn_error err = {0};
+    struct pn_str text = {0};
+    char *dir = folder_of(path);
+    enum pn_code code;
+
+    if (!dir)
+        return fail_model(name, "out of memory");
+    code = pn_model_check_testdata(model, dir, o->rtol, o->atol, &result, &text, &err);
+    pn_free(dir);
+    if (text.data)
+        fputs(text.data, stdout);
+    pn_str_fini(&text);
+    if (code != PN_OK)
+        return fail_model(name, err.msg);
+    if (result.sets == 0)
+        printf("no test_data_set_* beside the model\n");
+    if (result.differing == 0)
+        return PN_EXIT_OK;
+    fprintf(stderr, "%s: model \"%s\": %zu of %zu outputs differ\n", table.command, name,
+        result.differing, result.outputs);
+    return PN_EXIT_FAILED;
+}
+
+static void describe(
+    const struct check_options *o, struct pn_model *model, const struct pn_str *report)
+{
+    struct pn_str text = {0};
+
+    model->ops->describe(model, &text);
+    if (text.data)
+        fputs(text.data, stdout);
+    pn_str_fini(&text);
+    if (o->passes && report->data)
+        printf("passes\n%s", report->data);
+}
+
+static int check_version(const struct check_options *o, const struct pn_found_model *m,
+    const struct pn_found_version *found)
+{
+    struct pn_str report = {0};
+    struct pn_model_options mo = {.report = o->passes ? &report : NULL};
+    struct pn_model *model = NULL;
+    struct pn_error err = {0};
+    enum pn_code code;
+    int status;
+
+    code = pn_model_open_file(found->path, &mo, &model, &err);
+    if (code == PN_OK && m->has_config)
+        code = pn_model_config_match(&m->config, model, &err);
+    if (code == PN_OK) {
+        printf("model   \"%s\" version %" PRId64 ", %s\n", m->name, found->number,
+            found->path);
+        describe(o, model, &report);
+        status = compare(o, m->name, found->path, model);
+    } else
+        status = fail_model(m->name, err.msg);
+    pn_model_close(model);
+    pn_str_fini(&report);
+    return status;
+}
+
+static int worse(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int check_all(const struct check_options *o, const struct pn_scan *scan)
+{
+    int status = PN_EXIT_OK;
+
+    for (size_t i = 0; i < scan->n_models; i++) {
+        const struct pn_found_model *m = &scan->models[i];
+
+        if (m->failure.code != PN_OK)
+            status = worse(status, fail_model(m->name, m->failure.msg));
+        for (size_t k = 0; m->failure.code == PN_OK && k < m->n_versions; k++)
+            status = worse(status, check_version(o, m, &m->versions[k]));
+    }
+    return status;
+}
+
+static int check_paths(const struct check_options *o, const struct pn_parsed *parsed)
+{
+    struct pn_error err = {0};
+    struct pn_scan scan;
+    int status;
+
+    if (pn_scan_paths(parsed->arguments, parsed->n_arguments, &scan, &err) != PN_OK)
+        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, err.msg);
+    else if (scan.n_models == 0)
+        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE,
+            "no model there: expected PATH/NAME/VERSION/model.onnx");
+    else
+        status = check_all(o, &scan);
+    pn_scan_fini(&scan);
+    return status;
+}
+
+int pn_command_check(int argc, char **argv)
+{
+    struct check_options o = {0};
+    struct pn_error err = {0};
+    struct pn_parsed parsed;
+    int status;
+
+    if (pn_options_parse(&table, argc, argv, &o, &parsed, &err) != PN_OK)
+        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, err.msg);
+    else if (parsed.help)
+        status = pn_command_help(&table);
+    else if (parsed.n_arguments == 0)
+        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, "expected a PATH");
+    else if (!pn_command_blas_usable(table.command))
+        status = PN_EXIT_UNUSABLE;
+    else
+        status = check_paths(&o, &parsed);
+    pn_parsed_fini(&parsed);
+    return status;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Source of the names: Prometheus, "Writing client libraries", process metrics; of the
+ * numbers: proc(5). */
+#include "app/process_metrics.h"
+
+#include "kernel/kernel.h"
+#include "pinnace/version.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CPU, RESIDENT, VIRTUAL, OPEN_FDS, MAX_FDS, THREADS, START, SERIES };
+
+static const struct {
+    const char *name, *help;
+} families[SERIES] = {
+    [CPU] = {"process_cpu_seconds_total", "User and system CPU time spent."},
+    [RESIDENT] = {"process_resident_memory_bytes", "Resident memory."},
+    [VIRTUAL] = {"process_virtual_memory_bytes", "Virtual memory."},
+    [OPEN_FDS] = {"process_open_fds", "Open file descriptors."},
+    [MAX_FDS] = {"process_max_fds", "The most file descriptors that may be open."},
+    [THREADS] = {"process_threads", "Threads of the process."},
+    [START] = {"process_start_time_seconds", "Start of the process since the epoch."},
+};
+
+/* One process, one set of series; const after pn_process_metrics(). */
+static struct pn_metric *series[SERIES];
+
+static void collect_cpu(void)
+{
+    struct rusage usage;
+    struct rlimit files;
+
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        pn_metric_set(series[CPU],
+            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        pn_metric_set(series[MAX_FDS], (double)files.rlim_cur);
+}
+
+static void collect_memory(void)
+{
+    double page = (double)sysconf(_SC_PAGESIZE);
+    unsigned long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f)
+        return;
+    if (fscanf(f, "%lu %lu", &pages, &resident) == 2) {
+        pn_metric_set(series[VIRTUAL], (double)pages * page);
+        pn_metric_set(series[RESIDENT], (double)resident * page);
+    }
+    fclose(f);
+}
+
+/* Entries of a directory of /proc, without "." and "..". */
+static double count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    double n = 0;
+
+    if (!dir)
+        return 0;
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static void collect(void *ctx)
+{
+    (void)ctx;
+    collect_cpu();
+    collect_memory();
+    pn_metric_set(series[OPEN_FDS], count_entries("/proc/self/fd"));
+    pn_metric_set(series[THREADS], count_entries("/proc/self/task"));
+}
+
+void pn_process_metrics(struct pn_metrics *metrics, size_t cpus)
+{
+    struct pn_label build[] = {
+        {"version", pn_version()}, {"revision", pn_revision()}, {"isa", pn_kernels()->isa}};
+    struct timespec now;
+
+    pn_metric_set(pn_metric_get(metrics, PN_GAUGE, "pinnace_build_info",
+                      "1, with what was built.", build, 3),
+        1);
+    pn_metric_set(pn_metric_get(metrics, PN_GAUGE, "pinnace_cpu_allotment",
+                      "CPUs that this process may use.", NULL, 0),
+        (double)cpus);
+    for (int i = 0; i < SERIES; i++)
+        series[i] =
+            pn_metric_get(metrics, PN_GAUGE, families[i].name, families[i].help, NULL, 0);
+    clock_gettime(CLOCK_REALTIME, &now);
+    pn_metric_set(series[START], (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+    pn_metrics_on_collect(metrics, collect, NULL);
+}
