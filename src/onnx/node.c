@@ -140,11 +140,12 @@ static enum pn_code read_attributes(struct pn_onnx_reader *r,
     return PN_OK;
 }
 
-/* `node "fc1" (Gemm)`, or by its first output where the exporter gave no name. */
+/* `node "fc1" (Gemm)`, or by its first output where the exporter gave no name. A sentence
+ * that names a node already, one inside a function perhaps, is left as it is. */
 static enum pn_code blame(
     const struct pn_onnx_node *n, enum pn_code code, struct pn_error *err)
 {
-    if (code == PN_OK)
+    if (code == PN_OK || (err && strncmp(err->msg, "node ", 5) == 0))
         return code;
     if (*n->name)
         (void)pn_wrap(err, "node \"%s\" (%s)", n->name, n->type);

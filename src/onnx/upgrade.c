@@ -227,19 +227,21 @@ static enum pn_code upgrade_split(
 /* One node of several that take another's place. */
 static enum pn_code emit_part(struct pn_onnx_reader *r, const struct pn_onnx_node *whole,
     const char *type, const char *const *in, size_t n_in, const char *out,
-    struct pn_attr *attr, struct pn_error *err)
+    const struct pn_attr *attr, struct pn_error *err)
 {
     struct pn_onnx_node part = {.domain = "",
         .type = type,
         .name = made_name(r, whole, type),
         .n_in = n_in,
         .n_out = 1,
-        .attrs = attr,
         .n_attrs = attr ? 1 : 0};
     part.in = pn_arena_calloc(r->arena, n_in, sizeof *part.in);
     part.out = pn_arena_calloc(r->arena, 1, sizeof *part.out);
-    if (!part.name || !part.in || !part.out || !out)
+    part.attrs = pn_arena_calloc(r->arena, 1, sizeof *part.attrs);
+    if (!part.name || !part.in || !part.out || !part.attrs || !out)
         return pn_fail(err, PN_EXHAUSTED, "no memory for a node");
+    if (attr)
+        part.attrs[0] = *attr; /* the graph borrows it from the arena */
     memcpy(part.in, in, n_in * sizeof *in);
     part.out[0] = out;
     return pn_onnx_emit(r, &part, err);

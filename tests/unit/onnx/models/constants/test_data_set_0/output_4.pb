@@ -1,0 +1,1 @@
+2wordBoutput_4
