@@ -7,7 +7,7 @@ string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," body "${hex}")
 string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n    "
     body "${body}")
 file(WRITE ${OUT} "/* Generated from proto/. */
-#include \"wire/files.h\"
+#include \"wire/descriptors.h\"
 
 const uint8_t pn_wire_files[] = {
     ${body}

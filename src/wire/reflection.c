@@ -3,7 +3,7 @@
  * One question of server reflection, one answer.
  * Source: gRPC server reflection protocol (reflection.proto). */
 #include "reflection_v1.pb-c.h"
-#include "wire/files.h"
+#include "wire/descriptors.h"
 #include "wire/pack.h"
 #include "wire/small.h"
 

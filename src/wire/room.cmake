@@ -5,8 +5,8 @@ pn_proto(wire open_inference.proto model_config.proto health.proto reflection_v1
 set(wire_protos open_inference health reflection_v1 reflection_v1alpha model_config)
 list(TRANSFORM wire_protos PREPEND ${PROJECT_SOURCE_DIR}/proto/)
 list(TRANSFORM wire_protos APPEND .proto)
-set(wire_set ${PROJECT_BINARY_DIR}/gen/wire/files.binpb)
-set(wire_files ${PROJECT_BINARY_DIR}/gen/wire/files.c)
+set(wire_set ${PROJECT_BINARY_DIR}/gen/wire/descriptors.binpb)
+set(wire_files ${PROJECT_BINARY_DIR}/gen/wire/descriptors_data.c)
 add_custom_command(
     OUTPUT ${wire_files}
     COMMAND ${PROTOC} --descriptor_set_out=${wire_set} --include_imports

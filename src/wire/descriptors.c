@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "wire/files.h"
+#include "wire/descriptors.h"
 
 #include <stdio.h>
 #include <string.h>

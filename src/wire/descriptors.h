@@ -3,8 +3,8 @@
  * The files of proto/ as the build compiled them, for reflection: a serialized
  * google.protobuf.FileDescriptorSet, imports before what imports them.
  * Source: google/protobuf/descriptor.proto (field numbers). Threading: const. */
-#ifndef PN_WIRE_FILES_H
-#define PN_WIRE_FILES_H
+#ifndef PN_WIRE_DESCRIPTORS_H
+#define PN_WIRE_DESCRIPTORS_H
 
 #include "base/pb.h"
 
