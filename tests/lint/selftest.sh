@@ -37,7 +37,7 @@ must_fail() {
 }
 
 good
-for each in layers.sh sizes.sh tracked.sh; do
+for each in layers.sh banned.sh sizes.sh tracked.sh; do
     "$lint/$each" "$tree" || { echo "$each refuses a good tree"; failed=1; }
 done
 
@@ -53,6 +53,17 @@ breach src/rpc/r.c '"health.pb-c.h"' && must_fail layers.sh 'generated for model
 breach src/tensor/t.c '"app/main.h"' && must_fail layers.sh 'app/ is no room below'
 breach include/pinnace/p.h '"base/a.h"' && must_fail layers.sh 'public header'
 rm include/pinnace/p.h
+
+ban() { echo "$1" >>src/tensor/t.c && must_fail banned.sh "$2"; }
+ban 'char *p = malloc(3);' 'heap memory'
+ban '    free(p);' 'heap memory'
+ban 'strcpy(a, b);' 'without a limit'
+ban 'if (atoi(text))' 'junk from zero'
+ban '    printf("x");' 'stdout'
+ban 'exit (1);' 'ends the process'
+echo '    /* free(p) is told: */ pn_free(p); x->free(p); fprintf(f, "x"); pn_exit(1);' >>src/tensor/t.c
+"$lint/banned.sh" "$tree" || { echo "banned.sh sees calls where there are none"; failed=1; }
+good
 
 seq 601 | sed 's/.*/int x;/' >src/base/long.c && must_fail sizes.sh '601 lines'
 rm src/base/long.c
