@@ -29,82 +29,82 @@ static int32_t min_dims(struct pn_dims *d, int32_t a, int32_t b)
     return pn_dim_op(d, PN_DIM_MIN, a, b);
 }
 
-#define OP add
-#define ONNX "Add"
-#define SINCE 14
-#define KERNEL PN_BINARY_ADD
-#define ON_DIMS pn_dim_add
+#define OP                  add
+#define ONNX                "Add"
+#define SINCE               14
+#define KERNEL              PN_BINARY_ADD
+#define ON_DIMS             pn_dim_add
 #define FLOAT_FORMULA(a, b) ((a) + (b))
-#define INT_FORMULA(a, b) (C)((W)(a) + (W)(b))
+#define INT_FORMULA(a, b)   (C)((W)(a) + (W)(b))
 #include "op/binary.inc"
 
-#define OP sub
-#define ONNX "Sub"
-#define SINCE 14
-#define KERNEL PN_BINARY_SUB
-#define ON_DIMS pn_dim_sub
+#define OP                  sub
+#define ONNX                "Sub"
+#define SINCE               14
+#define KERNEL              PN_BINARY_SUB
+#define ON_DIMS             pn_dim_sub
 #define FLOAT_FORMULA(a, b) ((a) - (b))
-#define INT_FORMULA(a, b) (C)((W)(a) - (W)(b))
+#define INT_FORMULA(a, b)   (C)((W)(a) - (W)(b))
 #include "op/binary.inc"
 
-#define OP mul
-#define ONNX "Mul"
-#define SINCE 14
-#define KERNEL PN_BINARY_MUL
-#define ON_DIMS pn_dim_mul
+#define OP                  mul
+#define ONNX                "Mul"
+#define SINCE               14
+#define KERNEL              PN_BINARY_MUL
+#define ON_DIMS             pn_dim_mul
 #define FLOAT_FORMULA(a, b) ((a) * (b))
-#define INT_FORMULA(a, b) (C)((W)(a) * (W)(b))
+#define INT_FORMULA(a, b)   (C)((W)(a) * (W)(b))
 #include "op/binary.inc"
 
 #define IS_MINUS_ONE(b) (NEGATIVE(b) && (C)((W)(b) + 1) == 0)
 
-#define OP div
-#define ONNX "Div"
-#define SINCE 14
-#define KERNEL PN_BINARY_DIV
-#define ON_DIMS div_dims
+#define OP                  div
+#define ONNX                "Div"
+#define SINCE               14
+#define KERNEL              PN_BINARY_DIV
+#define ON_DIMS             div_dims
 #define FLOAT_FORMULA(a, b) ((a) / (b))
 #define INT_FORMULA(a, b)                                                                  \
     ((b) == 0 ? 0 : IS_MINUS_ONE(b) ? (C)(0 - (W)(a)) : (C)((a) / (b)))
 #include "op/binary.inc"
 
-#define OP max
-#define ONNX "Max"
+#define OP    max
+#define ONNX  "Max"
 #define SINCE 13
 #define VARIADIC
-#define KERNEL PN_BINARY_MAX
-#define ON_DIMS max_dims
+#define KERNEL              PN_BINARY_MAX
+#define ON_DIMS             max_dims
 #define FLOAT_FORMULA(a, b) ((a) > (b) || (a) != (a) ? (a) : (b))
-#define INT_FORMULA(a, b) ((a) > (b) ? (a) : (b))
+#define INT_FORMULA(a, b)   ((a) > (b) ? (a) : (b))
 #include "op/binary.inc"
 
-#define OP min
-#define ONNX "Min"
+#define OP    min
+#define ONNX  "Min"
 #define SINCE 13
 #define VARIADIC
-#define KERNEL PN_BINARY_MIN
-#define ON_DIMS min_dims
+#define KERNEL              PN_BINARY_MIN
+#define ON_DIMS             min_dims
 #define FLOAT_FORMULA(a, b) ((a) < (b) || (a) != (a) ? (a) : (b))
-#define INT_FORMULA(a, b) ((a) < (b) ? (a) : (b))
+#define INT_FORMULA(a, b)   ((a) < (b) ? (a) : (b))
 #include "op/binary.inc"
 
-#define OP sum
-#define ONNX "Sum"
+#define OP    sum
+#define ONNX  "Sum"
 #define SINCE 13
 #define VARIADIC
-#define KERNEL PN_BINARY_ADD
+#define KERNEL              PN_BINARY_ADD
 #define FLOAT_FORMULA(a, b) ((a) + (b))
 #include "op/binary.inc"
 
-#define OP prelu
-#define ONNX "PRelu"
-#define SINCE 16
+#define OP                  prelu
+#define ONNX                "PRelu"
+#define SINCE               16
 #define FLOAT_FORMULA(a, b) ((a) < 0 ? (a) * (b) : (a))
-#define INT_FORMULA(a, b) (NEGATIVE(a) ? (C)((W)(a) * (W)(b)) : (a))
+#define INT_FORMULA(a, b)   (NEGATIVE(a) ? (C)((W)(a) * (W)(b)) : (a))
 #include "op/binary.inc"
 
 /* The remainder has the divisor's sign, as in Python; by zero it is 0. */
-#define PLAIN_MOD(a, b) ((b) == 0 || IS_MINUS_ONE(b) ? 0 : (C)((a) % (b)))
+#define PLAIN_MOD(a, b)    ((b) == 0 || IS_MINUS_ONE(b) ? 0 : (C)((a) % (b)))
 #define SIGNS_DIFFER(a, b) (NEGATIVE(a) != NEGATIVE(b))
 
 #define OP mod_floor
@@ -114,9 +114,9 @@ static int32_t min_dims(struct pn_dims *d, int32_t a, int32_t b)
 #include "op/binary.inc"
 
 /* fmod = 1: the sign of the dividend, as in C. */
-#define OP mod_trunc
+#define OP                  mod_trunc
 #define FLOAT_FORMULA(a, b) FN(fmod)(a, b)
-#define INT_FORMULA(a, b) PLAIN_MOD(a, b)
+#define INT_FORMULA(a, b)   PLAIN_MOD(a, b)
 #include "op/binary.inc"
 
 static const struct pn_binary_family *mod_family(const struct pn_node *n)
@@ -159,11 +159,11 @@ const struct pn_op_entry pn_op_mod = {
 };
 
 /* Bits shifted out are lost; a shift by the width or more gives 0. */
-#define OP shift_left
+#define OP                shift_left
 #define INT_FORMULA(a, b) ((uint64_t)(b) >= 8 * sizeof(C) ? 0 : (C)((W)(a) << (b)))
 #include "op/binary.inc"
 
-#define OP shift_right
+#define OP                shift_right
 #define INT_FORMULA(a, b) ((uint64_t)(b) >= 8 * sizeof(C) ? 0 : (C)((W)(a) >> (b)))
 #include "op/binary.inc"
 
@@ -237,6 +237,10 @@ static enum pn_code mean_run(
 }
 
 const struct pn_op_entry pn_op_mean = {
-    {.domain = "", .name = "Mean", .since = 13, .infer = pn_variadic_infer, .run = mean_run},
+    {.domain = "",
+        .name = "Mean",
+        .since = 13,
+        .infer = pn_variadic_infer,
+        .run = mean_run},
     &sum_family,
 };

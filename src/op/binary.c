@@ -54,8 +54,7 @@ static enum pn_code infer_content(
     int32_t dims[PN_CONTENT_MAX];
     const size_t count = na == 1 ? nb : na;
     for (size_t i = 0; i < count; i++)
-        dims[i] = f->on_dims(
-            pn_infer_dims(inf), a[na == 1 ? 0 : i], b[nb == 1 ? 0 : i]);
+        dims[i] = f->on_dims(pn_infer_dims(inf), a[na == 1 ? 0 : i], b[nb == 1 ? 0 : i]);
     return pn_op_set_content(inf, n, 0, dims, count, err);
 }
 

@@ -47,8 +47,8 @@ static enum pn_code cast_content(
         return code;
     for (size_t i = 0; i < count; i++) {
         int64_t size;
-        if (pn_dim_is_const(pn_infer_dims(inf), content[i], &size) && size != (int32_t)size &&
-            to == PN_INT32)
+        if (pn_dim_is_const(pn_infer_dims(inf), content[i], &size) &&
+            size != (int32_t)size && to == PN_INT32)
             return PN_OK;
     }
     return pn_op_set_content(inf, n, 0, content, count, err);
@@ -135,6 +135,10 @@ const struct pn_op_entry pn_op_cast = {
 };
 
 const struct pn_op_entry pn_op_castlike = {
-    {.domain = "", .name = "CastLike", .since = 25, .infer = castlike_infer, .run = cast_run},
+    {.domain = "",
+        .name = "CastLike",
+        .since = 25,
+        .infer = castlike_infer,
+        .run = cast_run},
     NULL,
 };

@@ -52,8 +52,8 @@ static enum pn_code concat_join(struct pn_infer *inf, struct pn_node *n, size_t 
     if (x == NULL)
         return pn_fail(err, PN_INVALID, "Concat: input %zu is left out", i);
     if (x->rank != n->in[0]->rank)
-        return pn_fail(err, PN_INVALID, "Concat: %s has rank %d, %s has %d", x->name, x->rank,
-            n->in[0]->name, n->in[0]->rank);
+        return pn_fail(err, PN_INVALID, "Concat: %s has rank %d, %s has %d", x->name,
+            x->rank, n->in[0]->name, n->in[0]->rank);
     for (int k = 0; k < x->rank; k++) {
         if (k == axis) {
             dims[k] = pn_dim_add(pn_infer_dims(inf), dims[k], x->dims[k]);
@@ -99,11 +99,11 @@ static enum pn_code concat_run(
         const struct pn_tensor *x = pn_run_in(r, n, i);
         const size_t x_block = (size_t)x->dims[axis] * step;
         if (at + x_block > y_block || x->bytes != outer * x_block)
-            return pn_fail(err, PN_INVALID, "Concat %s: %s does not fit", n->name,
-                n->in[i]->name);
+            return pn_fail(
+                err, PN_INVALID, "Concat %s: %s does not fit", n->name, n->in[i]->name);
         for (size_t o = 0; x_block > 0 && o < outer; o++)
-            memcpy((char *)y->data + o * y_block + at,
-                (const char *)x->data + o * x_block, x_block);
+            memcpy((char *)y->data + o * y_block + at, (const char *)x->data + o * x_block,
+                x_block);
         at += x_block;
     }
     return PN_OK;
@@ -126,14 +126,14 @@ static enum pn_code equal_pieces(struct pn_infer *inf, const struct pn_node *n, 
     const int32_t up = pn_dim_add(d, size, pn_dim_const(d, (int64_t)n->n_out - 1));
     int64_t known, wanted;
     *piece = pn_dim_op(d, PN_DIM_FLOOR_DIV, up, pieces);
-    const int32_t used =
-        pn_dim_mul(d, *piece, pn_dim_const(d, (int64_t)n->n_out - 1));
+    const int32_t used = pn_dim_mul(d, *piece, pn_dim_const(d, (int64_t)n->n_out - 1));
     *last = pn_dim_sub(d, size, used);
     if (*last == PN_DIM_BAD)
         return pn_op_no_memory(err);
-    if (pn_dim_is_const(d, *last, &wanted) && wanted < 0 && pn_dim_is_const(d, size, &known))
-        return pn_fail(err, PN_INVALID, "Split: %zu pieces of an axis of size %lld", n->n_out,
-            (long long)known);
+    if (pn_dim_is_const(d, *last, &wanted) && wanted < 0 &&
+        pn_dim_is_const(d, size, &known))
+        return pn_fail(err, PN_INVALID, "Split: %zu pieces of an axis of size %lld",
+            n->n_out, (long long)known);
     return PN_OK;
 }
 
@@ -144,15 +144,16 @@ static enum pn_code check_sizes(struct pn_infer *inf, const struct pn_node *n, i
     struct pn_dims *d = pn_infer_dims(inf);
     int32_t total = pn_dim_const(d, 0), same;
     if (count != n->n_out)
-        return pn_fail(err, PN_INVALID, "Split: %zu sizes for %zu outputs", count, n->n_out);
+        return pn_fail(
+            err, PN_INVALID, "Split: %zu sizes for %zu outputs", count, n->n_out);
     for (size_t i = 0; i < count; i++) {
         int64_t size;
         if (pn_dim_is_const(d, sizes[i], &size) && size < 0)
             return pn_fail(err, PN_INVALID, "Split: size %lld", (long long)size);
         total = pn_dim_add(d, total, sizes[i]);
     }
-    return pn_infer_equal(
-        inf, "Split's axis and the sum of its sizes", n->in[0]->dims[axis], total, &same, err);
+    return pn_infer_equal(inf, "Split's axis and the sum of its sizes",
+        n->in[0]->dims[axis], total, &same, err);
 }
 
 /* Size of piece @i along the axis. */
@@ -226,8 +227,8 @@ static enum pn_code split_run(
                 n->name, i, (long long)piece);
         const size_t y_block = (size_t)piece * step;
         for (size_t o = 0; y != NULL && y_block > 0 && o < outer; o++)
-            memcpy((char *)y->data + o * y_block,
-                (const char *)x->data + o * x_block + at, y_block);
+            memcpy((char *)y->data + o * y_block, (const char *)x->data + o * x_block + at,
+                y_block);
         at += y_block;
     }
     return PN_OK;

@@ -18,7 +18,6 @@
 bool pn_is_number(enum pn_dtype dtype);
 
 /* dst[i] = src[i], i < n. @dst must not overlap @src unless both are the same dtype. */
-void pn_convert(
-    const void *src, enum pn_dtype from, void *dst, enum pn_dtype to, size_t n);
+void pn_convert(const void *src, enum pn_dtype from, void *dst, enum pn_dtype to, size_t n);
 
 #endif

@@ -56,7 +56,8 @@ static enum pn_code fill_infer(
     if (n->in[0]->rank != 1 ||
         !pn_dim_is_const(pn_infer_dims(inf), n->in[0]->dims[0], &rank) || rank < 0 ||
         rank > PN_MAX_DIMS)
-        return pn_fail(err, PN_UNIMPLEMENTED, "ConstantOfShape: rank not known or too large");
+        return pn_fail(
+            err, PN_UNIMPLEMENTED, "ConstantOfShape: rank not known or too large");
     for (int64_t i = 0; i < rank; i++) {
         int64_t size;
         dims[i] = content != NULL ? content[i] : pn_dim_runtime(pn_infer_dims(inf));
@@ -86,8 +87,8 @@ static enum pn_code fill_run(
     if (value == NULL)
         memset(y->data, 0, y->bytes);
     else
-        pn_copy_strided(value->data, 0, y->data, 1, pn_tensor_count(y),
-            pn_dtype_bytes(y->dtype));
+        pn_copy_strided(
+            value->data, 0, y->data, 1, pn_tensor_count(y), pn_dtype_bytes(y->dtype));
     return PN_OK;
 }
 
@@ -128,8 +129,8 @@ static int64_t int_count(int64_t start, int64_t limit, int64_t delta)
 {
     if (delta == 0 || (delta > 0 ? limit <= start : limit >= start))
         return 0;
-    const uint64_t span = delta > 0 ? (uint64_t)limit - (uint64_t)start
-                                    : (uint64_t)start - (uint64_t)limit;
+    const uint64_t span =
+        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     const uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     const uint64_t count = (span - 1) / step + 1;
     return count > INT64_MAX ? INT64_MAX : (int64_t)count;
@@ -181,7 +182,8 @@ static enum pn_code range_infer(
         return code;
     int32_t content[PN_CONTENT_MAX];
     for (int64_t i = 0; i < count; i++)
-        content[i] = pn_dim_const(d, (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)delta));
+        content[i] =
+            pn_dim_const(d, (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)delta));
     return pn_op_set_content(inf, n, 0, content, (size_t)count, err);
 }
 
@@ -243,7 +245,8 @@ static enum pn_code trilu_infer(
     if (code == PN_OK)
         code = pn_op_want(n, 1, PN_SET(PN_INT64), err);
     if (code == PN_OK && n->in[0]->rank < 2)
-        return pn_fail(err, PN_INVALID, "Trilu: rank %d, expected at least 2", n->in[0]->rank);
+        return pn_fail(
+            err, PN_INVALID, "Trilu: rank %d, expected at least 2", n->in[0]->rank);
     return code != PN_OK ? code : pn_op_out_like(inf, n, 0, n->in[0]->dtype, err);
 }
 

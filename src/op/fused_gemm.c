@@ -47,8 +47,8 @@ static enum pn_code find_activation(
             *out = activations[i].unary;
             return PN_OK;
         }
-    return pn_fail(err, PN_UNIMPLEMENTED, "FusedGemm: activation %.*s", (int)name->len,
-        name->data);
+    return pn_fail(
+        err, PN_UNIMPLEMENTED, "FusedGemm: activation %.*s", (int)name->len, name->data);
 }
 
 static enum pn_code fused_gemm_infer(
@@ -64,8 +64,8 @@ static enum pn_code fused_gemm_infer(
         return code;
     const struct pn_value *a = n->in[0], *b = n->in[1];
     if (a->rank < 1 || b->rank != 2 || b->constant == NULL)
-        return pn_fail(err, PN_INVALID, "FusedGemm: %s x %s is not [.., k] x constant [k, n]",
-            a->name, b->name);
+        return pn_fail(err, PN_INVALID,
+            "FusedGemm: %s x %s is not [.., k] x constant [k, n]", a->name, b->name);
     const int trans_b = pn_node_int(n, "transB", 0) != 0;
     int32_t dims[PN_MAX_DIMS], inner;
     memcpy(dims, a->dims, sizeof(dims));
@@ -90,13 +90,13 @@ static void fused_gemm_fini(struct pn_node *n)
     n->state = NULL;
 }
 
-static enum pn_code copy_bias(struct fused_gemm *s, const struct pn_value *c,
-    struct pn_error *err)
+static enum pn_code copy_bias(
+    struct fused_gemm *s, const struct pn_value *c, struct pn_error *err)
 {
     s->bias = pn_alloc_aligned(c->constant->bytes);
     if (s->bias == NULL)
-        return pn_fail(err, PN_EXHAUSTED, "no memory for a bias of %zu bytes",
-            c->constant->bytes);
+        return pn_fail(
+            err, PN_EXHAUSTED, "no memory for a bias of %zu bytes", c->constant->bytes);
     if (c->constant->bytes > 0)
         memcpy(s->bias, c->constant->data, c->constant->bytes);
     s->epilogue.bias = s->bias;
@@ -150,8 +150,7 @@ static enum pn_code fused_gemm_run(
         return pn_fail(err, PN_INVALID, "%s: inner sizes %lld and %zu differ", n->name,
             (long long)k, s->b.k);
     if (rows > 0 && s->b.n > 0)
-        pn_kernels()->f32_gemm(
-            &s->b, a->data, s->b.k, y->data, s->b.n, rows, &s->epilogue);
+        pn_kernels()->f32_gemm(&s->b, a->data, s->b.k, y->data, s->b.n, rows, &s->epilogue);
     return PN_OK;
 }
 

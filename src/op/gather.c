@@ -45,7 +45,8 @@ static enum pn_code gather_content(
     if (code != PN_OK || data == NULL)
         return code;
     if (n->in[1]->content == NULL &&
-        (n->in[1]->constant == NULL || pn_tensor_count(n->in[1]->constant) > PN_CONTENT_MAX))
+        (n->in[1]->constant == NULL ||
+            pn_tensor_count(n->in[1]->constant) > PN_CONTENT_MAX))
         return PN_OK;
     code = pn_op_ints(inf, n, 1, NULL, ids, &n_ids, &known, err);
     if (code != PN_OK || !known)
@@ -99,8 +100,8 @@ static enum pn_code ids_prepare(
 {
     struct pn_dims *d = pn_prepare_dims(p);
     const struct pn_value *ids = n->in[1];
-    n->scratch_bytes = pn_op_bytes(
-        d, pn_op_product(d, ids->dims, (size_t)ids->rank), sizeof(int64_t));
+    n->scratch_bytes =
+        pn_op_bytes(d, pn_op_product(d, ids->dims, (size_t)ids->rank), sizeof(int64_t));
     return n->scratch_bytes == PN_DIM_BAD ? pn_op_no_memory(err) : PN_OK;
 }
 

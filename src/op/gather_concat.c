@@ -30,8 +30,9 @@ static enum pn_code read_part(
     const bool plain = ints[0] == 0 && ints[1] == 0 && ints[2] == 0;
     if (!plain && (ints[0] < 1 || ints[2] < 0 || ints[1] < 1 || ints[2] > ints[1] ||
                       ints[0] > ints[1] - ints[2]))
-        return pn_fail(err, PN_INVALID, "GatherConcat: part %zu takes %lld ids at %lld of %lld",
-            i, (long long)ints[0], (long long)ints[2], (long long)ints[1]);
+        return pn_fail(err, PN_INVALID,
+            "GatherConcat: part %zu takes %lld ids at %lld of %lld", i, (long long)ints[0],
+            (long long)ints[2], (long long)ints[1]);
     if (*in + (plain ? 1 : 2) > n->n_in)
         return pn_fail(err, PN_INVALID, "GatherConcat: no inputs for part %zu", i);
     *out = (struct part){
@@ -48,7 +49,8 @@ static enum pn_code count_parts(const struct pn_node *n, size_t *out, struct pn_
 {
     const struct pn_attr *a = pn_node_attr(n, "parts");
     if (a == NULL || a->kind != PN_ATTR_INTS || a->n == 0 || a->n % 3 != 0)
-        return pn_fail(err, PN_INVALID, "GatherConcat: attribute parts is not 3 ints a part");
+        return pn_fail(
+            err, PN_INVALID, "GatherConcat: attribute parts is not 3 ints a part");
     *out = a->n / 3;
     return PN_OK;
 }
@@ -66,7 +68,8 @@ static enum pn_code part_size(struct pn_infer *inf, const struct pn_node *n,
     }
     const struct pn_value *ids = n->in[p->in + 1];
     if (x->rank != 2 || x->constant == NULL || x->dtype != PN_FP32)
-        return pn_fail(err, PN_INVALID, "GatherConcat: %s is no constant FP32 table", x->name);
+        return pn_fail(
+            err, PN_INVALID, "GatherConcat: %s is no constant FP32 table", x->name);
     *rows = pn_dim_op(d, PN_DIM_FLOOR_DIV, pn_infer_product(inf, ids, 0, ids->rank),
         pn_dim_const(d, (int64_t)p->stride));
     *width = pn_dim_mul(d, x->dims[1], pn_dim_const(d, (int64_t)p->count));
@@ -114,8 +117,8 @@ static enum pn_code gather_concat_prepare(
         if (code != PN_OK)
             return code;
     }
-    n->scratch_bytes = pn_op_bytes(
-        d, pn_op_product(d, y->dims, (size_t)(y->rank - 1)), sizeof(int64_t));
+    n->scratch_bytes =
+        pn_op_bytes(d, pn_op_product(d, y->dims, (size_t)(y->rank - 1)), sizeof(int64_t));
     return n->scratch_bytes == PN_DIM_BAD ? pn_op_no_memory(err) : PN_OK;
 }
 

@@ -32,64 +32,64 @@ static int32_t equal_dims(struct pn_dims *d, int32_t a, int32_t b)
     return PN_DIM_BAD;
 }
 
-#define OP equal
-#define ONNX "Equal"
+#define OP    equal
+#define ONNX  "Equal"
 #define SINCE 19
 #define RESULT_BOOL
-#define ON_DIMS equal_dims
-#define BYTES_LOOP equal_bytes
+#define ON_DIMS             equal_dims
+#define BYTES_LOOP          equal_bytes
 #define FLOAT_FORMULA(a, b) ((a) == (b))
-#define INT_FORMULA(a, b) ((a) == (b))
-#define BOOL_FORMULA(a, b) (((a) != 0) == ((b) != 0))
+#define INT_FORMULA(a, b)   ((a) == (b))
+#define BOOL_FORMULA(a, b)  (((a) != 0) == ((b) != 0))
 #include "op/binary.inc"
 
-#define OP less
-#define ONNX "Less"
+#define OP    less
+#define ONNX  "Less"
 #define SINCE 13
 #define RESULT_BOOL
 #define FLOAT_FORMULA(a, b) ((a) < (b))
-#define INT_FORMULA(a, b) ((a) < (b))
+#define INT_FORMULA(a, b)   ((a) < (b))
 #include "op/binary.inc"
 
-#define OP greater
-#define ONNX "Greater"
+#define OP    greater
+#define ONNX  "Greater"
 #define SINCE 13
 #define RESULT_BOOL
 #define FLOAT_FORMULA(a, b) ((a) > (b))
-#define INT_FORMULA(a, b) ((a) > (b))
+#define INT_FORMULA(a, b)   ((a) > (b))
 #include "op/binary.inc"
 
-#define OP lessorequal
-#define ONNX "LessOrEqual"
+#define OP    lessorequal
+#define ONNX  "LessOrEqual"
 #define SINCE 16
 #define RESULT_BOOL
 #define FLOAT_FORMULA(a, b) ((a) <= (b))
-#define INT_FORMULA(a, b) ((a) <= (b))
+#define INT_FORMULA(a, b)   ((a) <= (b))
 #include "op/binary.inc"
 
-#define OP greaterorequal
-#define ONNX "GreaterOrEqual"
+#define OP    greaterorequal
+#define ONNX  "GreaterOrEqual"
 #define SINCE 16
 #define RESULT_BOOL
 #define FLOAT_FORMULA(a, b) ((a) >= (b))
-#define INT_FORMULA(a, b) ((a) >= (b))
+#define INT_FORMULA(a, b)   ((a) >= (b))
 #include "op/binary.inc"
 
-#define OP and
-#define ONNX "And"
-#define SINCE 7
+#define OP                 and
+#define ONNX               "And"
+#define SINCE              7
 #define BOOL_FORMULA(a, b) ((a) != 0 && (b) != 0)
 #include "op/binary.inc"
 
-#define OP or
-#define ONNX "Or"
-#define SINCE 7
+#define OP                 or
+#define ONNX               "Or"
+#define SINCE              7
 #define BOOL_FORMULA(a, b) ((a) != 0 || (b) != 0)
 #include "op/binary.inc"
 
-#define OP xor
-#define ONNX "Xor"
-#define SINCE 7
+#define OP                 xor
+#define ONNX               "Xor"
+#define SINCE              7
 #define BOOL_FORMULA(a, b) (((a) != 0) != ((b) != 0))
 #include "op/binary.inc"
 
@@ -144,8 +144,8 @@ static enum pn_code where_run(
         pn_walk_strides(in[k], out->rank, stride[k]);
     pn_walk_strides(out, out->rank, stride[3]);
     struct pn_walk w;
-    bool more = pn_walk_begin(
-        &w, out->rank, out->dims, 4, (const ptrdiff_t(*)[PN_MAX_DIMS])stride);
+    bool more =
+        pn_walk_begin(&w, out->rank, out->dims, 4, (const ptrdiff_t(*)[PN_MAX_DIMS])stride);
     for (; more; more = pn_walk_next(&w)) {
         for (size_t i = 0; i < w.n; i++) {
             const ptrdiff_t at = (ptrdiff_t)i;

@@ -37,14 +37,14 @@ static enum pn_code gemm_infer(
     const int32_t dims[2] = {n->in[0]->dims[trans_a], n->in[1]->dims[!trans_b]};
     int32_t inner;
     struct pn_dim_shape with_c;
-    code = pn_infer_equal(inf, "inner size", n->in[0]->dims[!trans_a],
-        n->in[1]->dims[trans_b], &inner, err);
+    code = pn_infer_equal(
+        inf, "inner size", n->in[0]->dims[!trans_a], n->in[1]->dims[trans_b], &inner, err);
     const struct pn_value *c = pn_op_in(n, 2);
     if (code == PN_OK && c != NULL)
         code = pn_infer_broadcast_dims(inf, dims, 2, c->dims, c->rank, &with_c, err);
     if (code == PN_OK && c != NULL && c->rank > 2)
-        return pn_fail(err, PN_INVALID, "Gemm: %s has rank %d, expected at most 2", c->name,
-            c->rank);
+        return pn_fail(
+            err, PN_INVALID, "Gemm: %s has rank %d, expected at most 2", c->name, c->rank);
     return code != PN_OK ? code : pn_out_set(inf, n, 0, n->in[0]->dtype, 2, dims, err);
 }
 
@@ -187,8 +187,8 @@ static enum pn_code matmul_run(
     struct pn_product p = {
         .m = m, .n = wide, .k = k, .a_row = k, .a_col = 1, .b_row = wide, .b_col = 1};
     if ((int64_t)k != k_b)
-        return pn_fail(err, PN_INVALID, "MatMul: inner sizes %zu and %lld differ", k,
-            (long long)k_b);
+        return pn_fail(
+            err, PN_INVALID, "MatMul: inner sizes %zu and %lld differ", k, (long long)k_b);
     const struct pn_tensor batch_a = batch_of(a), batch_b = batch_of(b);
     const struct pn_tensor batches = join_batches(&batch_a, &batch_b);
     const bool blas = may_use_blas(n, a->dtype);

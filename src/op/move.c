@@ -19,8 +19,7 @@ static void copy_axes(const struct pn_tensor *x, ptrdiff_t offset,
     pn_walk_strides(y, y->rank, stride[1]);
     const bool more =
         pn_walk_begin(&w, y->rank, y->dims, 2, (const ptrdiff_t(*)[PN_MAX_DIMS])stride);
-    pn_walk_copy(
-        &w, more, (const char *)x->data + offset * (ptrdiff_t)size, y->data, size);
+    pn_walk_copy(&w, more, (const char *)x->data + offset * (ptrdiff_t)size, y->data, size);
 }
 
 /* ---- Transpose ------------------------------------------------------------------------ */
@@ -31,7 +30,8 @@ static enum pn_code permutation(
     const struct pn_attr *a = pn_node_attr(n, "perm");
     unsigned seen = 0;
     if (a != NULL && (a->kind != PN_ATTR_INTS || a->n != (size_t)rank))
-        return pn_fail(err, PN_INVALID, "Transpose: perm of %zu axes for rank %d", a->n, rank);
+        return pn_fail(
+            err, PN_INVALID, "Transpose: perm of %zu axes for rank %d", a->n, rank);
     for (int i = 0; i < rank; i++) {
         int axis = rank - 1 - i;
         const enum pn_code code =
@@ -122,8 +122,8 @@ static enum pn_code expand_infer(
             count, PN_MAX_DIMS);
     const struct pn_value *x = n->in[0];
     if (code == PN_OK)
-        code = pn_infer_broadcast_dims(
-            inf, x->dims, x->rank, content, (int)count, &out, err);
+        code =
+            pn_infer_broadcast_dims(inf, x->dims, x->rank, content, (int)count, &out, err);
     if (code == PN_OK)
         code = pn_out_set(inf, n, 0, x->dtype, out.rank, out.dims, err);
     if (code != PN_OK || x->content == NULL || x->n_content != 1 || out.rank != 1)
@@ -203,9 +203,8 @@ static enum pn_code tile_infer(
     if (repeats != NULL && count != (size_t)x->rank)
         return pn_fail(err, PN_INVALID, "Tile: %zu repeats for rank %d", count, x->rank);
     for (int i = 0; i < x->rank; i++)
-        dims[i] = repeats == NULL
-                      ? pn_dim_runtime(pn_infer_dims(inf))
-                      : pn_dim_mul(pn_infer_dims(inf), x->dims[i], repeats[i]);
+        dims[i] = repeats == NULL ? pn_dim_runtime(pn_infer_dims(inf))
+                                  : pn_dim_mul(pn_infer_dims(inf), x->dims[i], repeats[i]);
     return pn_out_set(inf, n, 0, x->dtype, x->rank, dims, err);
 }
 

@@ -71,8 +71,8 @@ static enum pn_code pow_infer(struct pn_infer *inf, struct pn_node *n, struct pn
 }
 
 /* One exponent for all, 2: the form that feature crosses take. */
-static bool is_square(const struct pn_tensor *a, const struct pn_tensor *b,
-    const struct pn_tensor *out)
+static bool is_square(
+    const struct pn_tensor *a, const struct pn_tensor *b, const struct pn_tensor *out)
 {
     return a->dtype == PN_FP32 && pn_tensor_count(b) == 1 &&
            pn_tensor_count(a) == pn_tensor_count(out) && pn_op_scalar(b) == 2;

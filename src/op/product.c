@@ -61,12 +61,11 @@ static void product_by_dots(
     const struct pn_kernels *kernels = pn_kernels();
     for (size_t i = 0; i < p->m; i++)
         for (size_t j = 0; j < p->n; j++)
-            c[i * p->n + j] =
-                kernels->f32_dot(a + i * p->a_row, b + j * p->b_col, p->k);
+            c[i * p->n + j] = kernels->f32_dot(a + i * p->a_row, b + j * p->b_col, p->k);
 }
 
-void pn_product_run(const struct pn_product *p, enum pn_dtype dtype, const void *a,
-    const void *b, void *c)
+void pn_product_run(
+    const struct pn_product *p, enum pn_dtype dtype, const void *a, const void *b, void *c)
 {
     if (p->m == 0 || p->n == 0)
         return;

@@ -19,8 +19,8 @@ struct pn_product {
 /* Dtypes that pn_product_run takes. */
 bool pn_product_takes(enum pn_dtype dtype);
 
-void pn_product_run(const struct pn_product *p, enum pn_dtype dtype, const void *a,
-    const void *b, void *c);
+void pn_product_run(
+    const struct pn_product *p, enum pn_dtype dtype, const void *a, const void *b, void *c);
 
 /* y[i] = alpha * y[i] + beta * c[i * step]; a NULL @c is none. */
 void pn_product_finish(enum pn_dtype dtype, void *y, float alpha, const void *c,

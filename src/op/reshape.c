@@ -28,7 +28,8 @@ static enum pn_code read_dims(struct pn_infer *inf, const struct pn_node *n,
         if (size == -1)
             *rest = (int)i;
         if (size == 0 && !allow_zero && (int)i >= x->rank)
-            return pn_fail(err, PN_INVALID, "Reshape: %s has no axis %zu to copy", x->name, i);
+            return pn_fail(
+                err, PN_INVALID, "Reshape: %s has no axis %zu to copy", x->name, i);
         if (size == 0 && !allow_zero)
             dims[i] = x->dims[i];
     }
@@ -82,7 +83,8 @@ static enum pn_code infer_unknown(
     const struct pn_value *shape = n->in[1];
     if (shape->rank != 1 || !pn_dim_is_const(pn_infer_dims(inf), shape->dims[0], &rank) ||
         rank < 0 || rank > PN_MAX_DIMS)
-        return pn_fail(err, PN_UNIMPLEMENTED, "Reshape to a rank that is not known at load");
+        return pn_fail(
+            err, PN_UNIMPLEMENTED, "Reshape to a rank that is not known at load");
     for (int64_t i = 0; i < rank; i++)
         dims[i] = pn_dim_runtime(pn_infer_dims(inf));
     return pn_out_set(inf, n, 0, n->in[0]->dtype, (int)rank, dims, err);

@@ -5,8 +5,8 @@
  * The graph aliases the views; their run copies, for the cases where the result's shape is
  * found out only as the data comes.
  * Source: ONNX operator specification, the operators named. */
-#include "op/support.h"
 #include "tensor/shape.h"
+#include "op/support.h"
 
 #include <string.h>
 
@@ -177,7 +177,8 @@ static enum pn_code known_axes(struct pn_infer *inf, const struct pn_node *n, in
     if (code != PN_OK)
         return code;
     if (!known)
-        return pn_fail(err, PN_UNIMPLEMENTED, "%s: axes that are not constant", n->op->name);
+        return pn_fail(
+            err, PN_UNIMPLEMENTED, "%s: axes that are not constant", n->op->name);
     if (rank < 0) /* Unsqueeze counts them before it knows the rank */
         return PN_OK;
     return pn_op_axes_mask(n, axes, *count, rank, mask, err);
@@ -240,8 +241,8 @@ static enum pn_code unsqueeze_infer(
     if (code != PN_OK)
         return code;
     for (int i = 0, from = 0; i < rank; i++)
-        dims[i] = (mask & (1u << i)) != 0 ? pn_dim_const(pn_infer_dims(inf), 1)
-                                          : x->dims[from++];
+        dims[i] =
+            (mask & (1u << i)) != 0 ? pn_dim_const(pn_infer_dims(inf), 1) : x->dims[from++];
     return set_view(inf, n, rank, dims, err);
 }
 

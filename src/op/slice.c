@@ -146,8 +146,8 @@ static enum pn_code slice_infer(
     memcpy(dims, x->dims, sizeof(dims));
     known = starts != NULL && ends != NULL;
     if (known && (count != n_ends || count > (size_t)x->rank))
-        return pn_fail(err, PN_INVALID, "Slice: %zu starts, %zu ends, rank %d", count, n_ends,
-            x->rank);
+        return pn_fail(err, PN_INVALID, "Slice: %zu starts, %zu ends, rank %d", count,
+            n_ends, x->rank);
     if (known)
         code = read_axes(inf, n, count, axes, steps, &known, err);
     if (code != PN_OK)
@@ -219,8 +219,9 @@ static enum pn_code slice_run(
     pn_walk_strides(x, x->rank, stride[0]);
     for (int i = 0; i < x->rank; i++) {
         if (y->dims[i] != count[i])
-            return pn_fail(err, PN_INTERNAL, "Slice %s: %lld elements where %lld were planned",
-                n->name, (long long)count[i], (long long)y->dims[i]);
+            return pn_fail(err, PN_INTERNAL,
+                "Slice %s: %lld elements where %lld were planned", n->name,
+                (long long)count[i], (long long)y->dims[i]);
         if (count[i] > 0)
             offset += stride[0][i] * (ptrdiff_t)first[i];
         stride[0][i] = count[i] > 1 ? stride[0][i] * (ptrdiff_t)step[i] : 0;
@@ -229,8 +230,7 @@ static enum pn_code slice_run(
     const size_t size = pn_dtype_bytes(x->dtype);
     const bool more =
         pn_walk_begin(&w, y->rank, y->dims, 2, (const ptrdiff_t(*)[PN_MAX_DIMS])stride);
-    pn_walk_copy(
-        &w, more, (const char *)x->data + offset * (ptrdiff_t)size, y->data, size);
+    pn_walk_copy(&w, more, (const char *)x->data + offset * (ptrdiff_t)size, y->data, size);
     return PN_OK;
 }
 

@@ -216,8 +216,8 @@ double pn_op_scalar(const struct pn_tensor *t)
     }
 }
 
-enum pn_code pn_op_state(struct pn_prepare *p, struct pn_node *n, size_t bytes, void **out,
-    struct pn_error *err)
+enum pn_code pn_op_state(
+    struct pn_prepare *p, struct pn_node *n, size_t bytes, void **out, struct pn_error *err)
 {
     *out = pn_arena_calloc(pn_prepare_arena(p), 1, bytes);
     if (*out == NULL)

@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 /* Sets of dtypes. */
-#define PN_SET(dtype)  (1u << (dtype))
-#define PN_SET_FLOATS  (PN_SET(PN_FP32) | PN_SET(PN_FP64) | PN_SET(PN_FP16) | PN_SET(PN_BF16))
+#define PN_SET(dtype) (1u << (dtype))
+#define PN_SET_FLOATS                                                                      \
+    (PN_SET(PN_FP32) | PN_SET(PN_FP64) | PN_SET(PN_FP16) | PN_SET(PN_BF16))
 #define PN_SET_INDICES (PN_SET(PN_INT32) | PN_SET(PN_INT64))
 #define PN_SET_ANY     (~0u)
 

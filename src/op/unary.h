@@ -32,7 +32,8 @@ struct pn_unary_family {
 };
 
 enum pn_code pn_unary_infer(struct pn_infer *inf, struct pn_node *n, struct pn_error *err);
-enum pn_code pn_unary_prepare(struct pn_prepare *p, struct pn_node *n, struct pn_error *err);
+enum pn_code pn_unary_prepare(
+    struct pn_prepare *p, struct pn_node *n, struct pn_error *err);
 enum pn_code pn_unary_run(const struct pn_node *n, struct pn_run *r, struct pn_error *err);
 
 /* Prepare @n as a member of another family than its own (an attribute decides). */

@@ -74,7 +74,8 @@ bool pn_walk_broadcast(struct pn_walk *w, const struct pn_tensor *out,
     if (b != NULL)
         pn_walk_strides(b, out->rank, stride[1]);
     pn_walk_strides(out, out->rank, stride[2]);
-    return pn_walk_begin(w, out->rank, out->dims, 3, (const ptrdiff_t(*)[PN_MAX_DIMS])stride);
+    return pn_walk_begin(
+        w, out->rank, out->dims, 3, (const ptrdiff_t(*)[PN_MAX_DIMS])stride);
 }
 
 bool pn_walk_next(struct pn_walk *w)
