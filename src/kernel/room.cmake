@@ -4,8 +4,10 @@
 set(kernel_folder ${PROJECT_SOURCE_DIR}/src/kernel)
 set(kernel_x86 ${kernel_folder}/kernels_avx2.c ${kernel_folder}/kernels_avx512.c)
 
+# Nobody reads the floating-point exception flags; while they count, GCC will not vectorise
+# a choice between two numbers (portable exp: 4.3 -> 1.4 ns an element without them).
 set_source_files_properties(${kernel_folder}/kernels_portable.c
-    PROPERTIES COMPILE_OPTIONS "-O3")
+    PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math")
 set_source_files_properties(${kernel_folder}/kernels_avx2.c
     PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
 set_source_files_properties(${kernel_folder}/kernels_avx512.c

@@ -146,13 +146,15 @@ END_TEST
 /* Rows of @bytes copied by ids that repeat, with room between the copies. */
 static void check_gather(const struct pn_kernels *kernels, size_t bytes)
 {
-    struct guarded table, out;
+    struct guarded table, out, id_memory;
     size_t floats = (TABLE_ROWS * bytes + 3) / 4, stride = bytes + 5;
-    int64_t ids[150];
+    int64_t *ids;
     char *rows, *dst;
 
     guarded_init(&table, floats);
     guarded_init(&out, (150 * stride + 3) / 4);
+    guarded_init(&id_memory, 150 * sizeof *ids / sizeof(float));
+    ids = (int64_t *)(void *)id_memory.data;
     rows = (char *)table.data + floats * 4 - TABLE_ROWS * bytes;
     dst = (char *)out.data;
     for (size_t i = 0; i < TABLE_ROWS * bytes; i++)
@@ -169,6 +171,7 @@ static void check_gather(const struct pn_kernels *kernels, size_t bytes)
     }
     guarded_fini(&table);
     guarded_fini(&out);
+    guarded_fini(&id_memory);
 }
 
 START_TEST(gathers_rows_of_every_size)
