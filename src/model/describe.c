@@ -24,7 +24,9 @@ void pn_model_describe_signature(const struct pn_model *m, struct pn_str *out)
 void pn_model_describe_memory(const struct pn_model *m, struct pn_str *out)
 {
     double bytes = (double)m->memory_bytes;
-    if (bytes < 1024 * 1024)
+    if (bytes < 1024)
+        pn_str_printf(out, "memory  %zu bytes\n", m->memory_bytes);
+    else if (bytes < 1024 * 1024)
         pn_str_printf(out, "memory  %.1f KiB\n", bytes / 1024);
     else
         pn_str_printf(out, "memory  %.1f MiB\n", bytes / (1024 * 1024));
