@@ -9,6 +9,12 @@ const struct graph_pass graph_passes[] = {
     {"shapes", "inputs that only said a shape", pass_shapes},
     {"no-ops", "nodes that change nothing removed", pass_no_ops},
     {"dead", "nodes that nobody reads removed", pass_dead},
+    {"linear", "products with constant weights", pass_linear},
+    {"bias", "additions moved into products", pass_bias},
+    {"batch-norm", "normalisations folded into products", pass_batch_norm},
+    {"activation", "activations moved into products", pass_activation},
+    {"gather-concat", "table look-ups that write where they are read", pass_gather_concat},
+    {"dead", "nodes that nobody reads any more removed", pass_dead},
     {NULL, NULL, NULL},
 };
 
