@@ -148,7 +148,7 @@ ctest_part() {
     shift 2
     local command=("${runner[@]}" ctest --test-dir "build/$preset" -j "$(jobs)" --output-on-failure "$@")
     [ -z "$filter" ] || command+=(-R "$filter")
-    "${command[@]}" 2>&1 | tee "$log"
+    "${command[@]}" 2>&1 | grep --line-buffered -vE "^ +Start +[0-9]+:" | tee "$log"
     read -r bad total < <(sed -nE \
         's/.*tests passed, ([0-9]+) tests failed out of ([0-9]+).*/\1 \2/p' "$log") ||
         { bad=0 total=0; }
