@@ -280,7 +280,7 @@ static enum pn_code bench_model(struct pn_model *m, const char *path,
 {
     const char *text = o->rows;
     json_t *results = json_array();
-    struct figures f;
+    struct figures f = {0};
     int64_t rows;
 
     if (!o->json)

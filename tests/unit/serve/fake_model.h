@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A model whose behaviour is written in its "file".
+ *
+ * The text of model.onnx is a word: "ok", "v2" (another result), "broken" (does not load),
+ * "internal" (runs fail with an internal error), "slow" (a run waits until it is let go),
+ * "fixed" (one row only), "big" (unknown memory: place() is asked for more than there is).
+ * Signature: x FP32 [-1,2], ids INT64 [-1], extra FP32 [-1,1] optional -> y FP32 [-1,2]
+ * (x + 1, in "v2" x + 2), n INT64 [-1] (ids). */
+#ifndef PN_TESTS_FAKE_MODEL_H
+#define PN_TESTS_FAKE_MODEL_H
+
+#include "base/mem.h"
+#include "model/model.h"
+#include "tensor/shape.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct fake {
+    struct pn_model base;
+    char word[16];
+    struct pn_tensor_info inputs[3], outputs[2];
+};
+
+static atomic_int fake_open, fake_runs, fake_waiting;
+static atomic_bool fake_let_go;
+
+static enum pn_code fake_outputs(
+    const struct fake *f, const struct pn_model_run *run, struct pn_error *err)
+{
+    float add = strcmp(f->word, "v2") == 0 ? 2 : 1;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct pn_tensor *t = &run->outputs[i];
+
+        *t = run->inputs[i];
+        if (run->wanted && !run->wanted[i])
+            continue;
+        if (strcmp(f->word, "big") == 0)
+            t->bytes = (size_t)1 << 60;
+        t->data = run->place(run->place_ctx, i, t);
+        if (!t->data)
+            return pn_fail(
+                err, PN_EXHAUSTED, "no memory for output \"%s\"", f->outputs[i].name);
+        if (t->bytes > 0)
+            memcpy(t->data, run->inputs[i].data, t->bytes);
+        for (size_t k = 0; i == 0 && k < t->bytes / sizeof(float); k++)
+            ((float *)t->data)[k] += add;
+    }
+    return PN_OK;
+}
+
+static enum pn_code fake_run(
+    struct pn_model *m, const struct pn_model_run *run, struct pn_error *err)
+{
+    struct fake *f = (struct fake *)m;
+
+    atomic_fetch_add(&fake_runs, 1);
+    if (strcmp(f->word, "internal") == 0 && pn_tensor_count(&run->inputs[0]) > 2)
+        return pn_fail(err, PN_INTERNAL, "secret detail");
+    if (strcmp(f->word, "slow") == 0 && pn_tensor_count(&run->inputs[0]) > 2) {
+        atomic_fetch_add(&fake_waiting, 1);
+        while (!atomic_load(&fake_let_go))
+            usleep(200);
+    }
+    if (run->inputs[1].bytes > 0 && *(const int64_t *)run->inputs[1].data > 100)
+        return pn_fail(err, PN_INVALID, "input \"ids\": id %lld is beyond 100",
+            (long long)*(const int64_t *)run->inputs[1].data);
+    return fake_outputs(f, run, err);
+}
+
+static void fake_describe(struct pn_model *m, struct pn_str *out)
+{
+    (void)m;
+    (void)out;
+}
+
+static void fake_close(struct pn_model *m)
+{
+    atomic_fetch_sub(&fake_open, 1);
+    pn_free(m);
+}
+
+static const struct pn_model_ops fake_ops = {.platform = "onnxruntime_onnx",
+    .run = fake_run,
+    .describe = fake_describe,
+    .close = fake_close};
+
+static enum pn_code fake_open_file(const char *path, const struct pn_model_options *options,
+    struct pn_model **out, struct pn_error *err)
+{
+    FILE *file = fopen(path, "r");
+    struct fake *f;
+
+    (void)options;
+    *out = NULL;
+    if (!file)
+        return pn_fail(err, PN_NOT_FOUND, "%s: no such file", path);
+    f = pn_calloc(1, sizeof *f);
+    if (!f || !fgets(f->word, sizeof f->word, file) || strcmp(f->word, "broken") == 0) {
+        fclose(file);
+        pn_free(f);
+        return pn_fail(err, PN_INVALID, "%s: broken", path);
+    }
+    fclose(file);
+    f->inputs[0] = (struct pn_tensor_info){"x", PN_FP32, 2, {-1, 2}, 0};
+    f->inputs[1] = (struct pn_tensor_info){"ids", PN_INT64, 1, {-1}, 0};
+    f->inputs[2] = (struct pn_tensor_info){"extra", PN_FP32, 2, {-1, 1}, 1};
+    f->outputs[0] = (struct pn_tensor_info){"y", PN_FP32, 2, {-1, 2}, 0};
+    f->outputs[1] = (struct pn_tensor_info){"n", PN_INT64, 1, {-1}, 0};
+    if (strcmp(f->word, "fixed") == 0)
+        f->inputs[0].dims[0] = f->inputs[1].dims[0] = 1;
+    f->base = (struct pn_model){&fake_ops, f->inputs, f->outputs, 3, 2, 1000};
+    atomic_fetch_add(&fake_open, 1);
+    *out = &f->base;
+    return PN_OK;
+}
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The repository's layout, rule by rule, on trees made here. */
+#include "lib/suite.h"
+#include "serve/scan.h"
+#include "unit/serve/tree.h"
+
+static struct pn_scan scan;
+static struct pn_error err;
+
+static enum pn_code scan_at(const char *name)
+{
+    const char *path = tree_path(name);
+
+    err = (struct pn_error){0};
+    return pn_scan_paths(&path, 1, &scan, &err);
+}
+
+static const struct pn_found_model *model(const char *name)
+{
+    for (size_t i = 0; i < scan.n_models; i++) {
+        if (strcmp(scan.models[i].name, name) == 0)
+            return &scan.models[i];
+    }
+    ck_abort_msg("model %s not found", name);
+    return NULL;
+}
+
+/* "1,3" of the versions found. */
+static const char *versions(const char *name)
+{
+    static char text[64];
+    const struct pn_found_model *m = model(name);
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < m->n_versions; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%lld", i ? "," : "",
+            (long long)m->versions[i].number);
+    return text;
+}
+
+START_TEST(test_file)
+{
+    tree_open();
+    tree_write("ranker.v2.onnx", "ok");
+    tree_write("notes.txt", "no");
+    ck_assert_int_eq(scan_at("ranker.v2.onnx"), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_str_eq(versions("ranker.v2"), "1");
+    ck_assert_str_eq(scan.models[0].versions[0].path, tree_path("ranker.v2.onnx"));
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(scan_at("notes.txt"), PN_INVALID);
+    ck_assert_int_eq(scan_at("absent.onnx"), PN_NOT_FOUND);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_missing_folder_says_what_is_expected)
+{
+    char expected[512];
+
+    tree_open();
+    ck_assert_int_eq(scan_at("models"), PN_NOT_FOUND);
+    snprintf(expected, sizeof expected,
+        "no model in %s/models: expected %s/models/NAME/VERSION/model.onnx; is the volume "
+        "mounted?",
+        tree_root, tree_root);
+    ck_assert_str_eq(err.msg, expected);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_model_folder)
+{
+    tree_open();
+    tree_write("ranker/1/model.onnx", "ok");
+    tree_write("ranker/12/model.onnx", "ok");
+    tree_write("ranker/3/model.onnx", "ok");
+    ck_assert_int_eq(scan_at("ranker/"), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_str_eq(versions("ranker"), "12");
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_repository)
+{
+    tree_open();
+    tree_write("a/1/model.onnx", "ok");
+    tree_write("a/1/model.onnx.data", "weights");
+    tree_write("a/02/model.onnx", "not a version");
+    tree_write("a/-1/model.onnx", "not a version");
+    tree_write("a/99999999999999999999/model.onnx", "beyond 63 bits");
+    tree_write("a/3", "a file is no version");
+    tree_write("1/7/model.onnx", "a model named 1");
+    tree_write(".hidden/1/model.onnx", "not looked at");
+    tree_write("lost+found/x", "no version");
+    tree_write("README", "no directory");
+    ck_assert_int_eq(scan_at(""), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 2);
+    ck_assert_str_eq(versions("a"), "1");
+    ck_assert_str_eq(versions("1"), "7");
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+/* A ConfigMap: names are links to ..data, which is a link to a dated folder. */
+START_TEST(test_links_are_followed)
+{
+    tree_open();
+    tree_write("..2026_11_22/ranker/4/model.onnx", "ok");
+    ck_assert_int_eq(symlink("..2026_11_22", tree_path("..data")), 0);
+    ck_assert_int_eq(symlink("..data/ranker", tree_path("ranker")), 0);
+    ck_assert_int_eq(symlink("nowhere", tree_path("dangling")), 0);
+    ck_assert_int_eq(scan_at(""), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_str_eq(versions("ranker"), "4");
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_policies)
+{
+    static const struct {
+        const char *config, *versions;
+    } cases[] = {
+        {"", "5"},
+        {"version_policy: { latest { num_versions: 2 } }", "3,5"},
+        {"version_policy: { latest { num_versions: 9 } }", "1,3,5"},
+        {"version_policy: { all { } }", "1,3,5"},
+        {"version_policy: { specific { versions: [1, 5] } }", "1,5"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tree_open();
+        tree_write("m/1/model.onnx", "ok");
+        tree_write("m/3/model.onnx", "ok");
+        tree_write("m/5/model.onnx", "ok");
+        tree_write("m/config.pbtxt", cases[i].config);
+        ck_assert_int_eq(scan_at(""), PN_OK);
+        ck_assert_msg(model("m")->failure.code == PN_OK, "%s", model("m")->failure.msg);
+        ck_assert_str_eq(versions("m"), cases[i].versions);
+        pn_scan_fini(&scan);
+        tree_close();
+    }
+}
+END_TEST
+
+/* Each of these fails the model, not the scan. */
+START_TEST(test_faults_of_a_model)
+{
+    static const struct {
+        const char *config, *said;
+    } cases[] = {
+        {"name: \"other\"", "expected \"m\" as the directory, got \"other\""},
+        {"platform: \"tensorrt_plan\"", "platform"},
+        {"backend: \"python\"", "backend"},
+        {"default_model_filename: \"../x.onnx\"", "default_model_filename"},
+        {"version_policy: { specific { versions: [2] } }", "version 2"},
+        {"name: ", "config.pbtxt"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tree_open();
+        tree_write("m/1/model.onnx", "ok");
+        tree_write("m/config.pbtxt", cases[i].config);
+        tree_write("good/1/model.onnx", "ok");
+        ck_assert_int_eq(scan_at(""), PN_OK);
+        ck_assert_int_eq(model("m")->failure.code, PN_INVALID);
+        ck_assert_msg(strstr(model("m")->failure.msg, cases[i].said) != NULL, "%s",
+            model("m")->failure.msg);
+        ck_assert_int_eq(model("good")->failure.code, PN_OK);
+        pn_scan_fini(&scan);
+        tree_close();
+    }
+}
+END_TEST
+
+START_TEST(test_configuration_names_the_file)
+{
+    tree_open();
+    tree_write("m/1/ranker.onnx", "ok");
+    tree_write(
+        "m/config.pbtxt", "default_model_filename: \"ranker.onnx\" max_batch_size: 8");
+    tree_write("none/config.pbtxt", "max_batch_size: 8");
+    ck_assert_int_eq(scan_at(""), PN_OK);
+    ck_assert_str_eq(model("m")->versions[0].path, tree_path("m/1/ranker.onnx"));
+    ck_assert_int_eq(model("m")->config.max_batch_size, 8);
+    ck_assert_int_eq(model("none")->failure.code, PN_INVALID);
+    ck_assert_ptr_nonnull(strstr(model("none")->failure.msg, "no version in"));
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_one_name_in_two_places)
+{
+    const char *paths[2];
+
+    tree_open();
+    tree_write("a/m/1/model.onnx", "ok");
+    tree_write("b/m/1/model.onnx", "ok");
+    paths[0] = tree_path("a");
+    paths[1] = tree_path("b");
+    ck_assert_int_eq(pn_scan_paths(paths, 2, &scan, &err), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_ptr_nonnull(strstr(model("m")->failure.msg, "found twice"));
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_builtin_yields_to_the_users)
+{
+    tree_open();
+    tree_write("simple/3/model.onnx", "ok");
+    ck_assert_int_eq(scan_at(""), PN_OK);
+    ck_assert_int_eq(pn_scan_add_builtin(&scan, "simple", &err), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert(!model("simple")->builtin);
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(pn_scan_paths(NULL, 0, &scan, &err), PN_OK);
+    ck_assert_int_eq(pn_scan_add_builtin(&scan, "simple", &err), PN_OK);
+    ck_assert(model("simple")->builtin);
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+static uint64_t stamp_now(void)
+{
+    uint64_t stamp;
+
+    ck_assert_int_eq(scan_at(""), PN_OK);
+    stamp = scan.models[0].versions[0].stamp;
+    pn_scan_fini(&scan);
+    return stamp;
+}
+
+START_TEST(test_stamps)
+{
+    uint64_t first, second, third;
+
+    tree_open();
+    tree_write("m/1/model.onnx", "ok");
+    tree_write("m/1/model.onnx.data", "weights");
+    first = stamp_now();
+    ck_assert(first == stamp_now());
+    tree_write("m/1/model.onnx.data", "weightz");
+    second = stamp_now();
+    ck_assert(second != first);
+    tree_write("m/config.pbtxt", "max_batch_size: 8");
+    third = stamp_now();
+    ck_assert(third != second);
+    tree_close();
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {test_file, test_missing_folder_says_what_is_expected,
+        test_model_folder, test_repository, test_links_are_followed, test_policies,
+        test_faults_of_a_model, test_configuration_names_the_file,
+        test_one_name_in_two_places, test_builtin_yields_to_the_users, test_stamps};
+
+    return suite_run("scan", tests, sizeof tests / sizeof tests[0]);
+}
