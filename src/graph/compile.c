@@ -78,6 +78,9 @@ enum pn_code pn_graph_compile(
         code = graph_prepare(g, err);
     if (code == PN_OK)
         code = plan_make(g, &g->plan, err);
+    /* whoever met the missing size could not know why it was missing */
+    if (code != PN_OK && g->dims->exhausted)
+        return pn_fail(err, PN_EXHAUSTED, "no memory for the sizes of the model's tensors");
     return code;
 }
 

@@ -25,6 +25,12 @@ bool dim_grow(void **array, size_t *capacity, size_t need, size_t size)
     return true;
 }
 
+int32_t dim_no_memory(struct pn_dims *d)
+{
+    d->exhausted = true;
+    return PN_DIM_BAD;
+}
+
 enum pn_code pn_dims_open(struct pn_dims **out, struct pn_error *err)
 {
     *out = NULL;
@@ -142,7 +148,7 @@ static int32_t entry_append(struct pn_dims *d, const struct dim_poly *p, uint32_
         !dim_grow(
             (void **)&d->entry, &d->entry_capacity, d->n_entries + 1, sizeof *d->entry) ||
         !dim_grow((void **)&d->term, &d->term_capacity, d->n_terms + p->n, sizeof *d->term))
-        return PN_DIM_BAD;
+        return dim_no_memory(d);
     int32_t id = (int32_t)d->n_entries++;
     struct dim_entry *e = &d->entry[id];
     *e = (struct dim_entry){.first = d->n_terms, .n = p->n};
@@ -182,7 +188,7 @@ static int32_t symbol_append(struct pn_dims *d, const struct dim_symbol *s)
 {
     if (!dim_grow(
             (void **)&d->symbol, &d->symbol_capacity, d->n_symbols + 1, sizeof *d->symbol))
-        return PN_DIM_BAD;
+        return dim_no_memory(d);
     int32_t id = (int32_t)d->n_symbols;
     d->symbol[id] = *s;
     struct dim_poly p = {.n = 1};
@@ -210,12 +216,12 @@ int32_t pn_dim_input(struct pn_dims *d, const char *name, size_t input, int axis
 {
     if (!dim_grow((void **)&d->binding, &d->binding_capacity, d->n_bindings + 1,
             sizeof *d->binding))
-        return PN_DIM_BAD;
+        return dim_no_memory(d);
     int32_t entry = symbol_named(d, name);
     if (entry < 0) {
         struct dim_symbol s = {.kind = DIM_SYMBOL_INPUT, .nonneg = true};
         s.name = pn_arena_strndup(&d->names, name, strlen(name));
-        entry = s.name ? symbol_append(d, &s) : PN_DIM_BAD;
+        entry = s.name ? symbol_append(d, &s) : dim_no_memory(d);
     }
     if (entry < 0)
         return PN_DIM_BAD;
@@ -260,7 +266,7 @@ int32_t dim_symbol_op(struct pn_dims *d, int op, int32_t a, int32_t b)
             return s->entry;
     }
     if (!index_reserve(&d->ops))
-        return PN_DIM_BAD;
+        return dim_no_memory(d);
     struct dim_symbol s = {.kind = DIM_SYMBOL_OP, .op = op, .a = a, .b = b, .name = ""};
     s.runtime = d->entry[a].runtime || d->entry[b].runtime;
     s.nonneg = op_nonneg(d, op, a, b);

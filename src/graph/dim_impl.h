@@ -91,6 +91,7 @@ struct pn_dims {
     struct dim_binding *binding;
     size_t n_bindings, binding_capacity;
     struct dim_index polys, ops;
+    bool exhausted; /* something came out as PN_DIM_BAD for want of memory */
 };
 
 /* dim_poly.c: arithmetic on the stack. */
@@ -108,6 +109,7 @@ bool dim_poly_divide(
     const struct dim_poly *a, const struct dim_term *m, struct dim_poly *q);
 
 /* dim.c */
+int32_t dim_no_memory(struct pn_dims *d); /* PN_DIM_BAD, and remember why */
 bool dim_grow(void **array, size_t *capacity, size_t need, size_t size);
 bool dim_valid(const struct pn_dims *d, int32_t dim);
 void dim_load(const struct pn_dims *d, int32_t dim, struct dim_poly *out);
