@@ -375,7 +375,7 @@ static void refuse_unknown(struct rpc_call *call)
     }
     m = rpc_method_refused(path);
     if (m) {
-        (void)snprintf(text, sizeof text, "%s: %s", m->name, m->refusal);
+        (void)snprintf(text, sizeof text, "%s (%s)", m->refusal, m->name);
     } else {
         (void)snprintf(text, sizeof text, "unknown method %s", path);
     }
