@@ -160,8 +160,7 @@ def test_many_strings_of_many_lengths(stub):
 
 @pytest.mark.parametrize("name", EXPORTS + IDENTITIES)
 def test_check_agrees_with_the_stored_data(name):
-    folder = FLIGHTS / "flights" if name == "flights" else FIXTURES / name
-    result = run("check", folder)
+    result = run("check", model_path(name))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -176,7 +175,7 @@ def test_check_says_when_the_data_differ(tmp_path):
     stored = bytearray((data / "output_0.pb").read_bytes())
     stored[-1] ^= 0x40  # the exponent of the last float
     (data / "output_0.pb").write_bytes(bytes(stored))
-    assert run("check", tmp_path).returncode == 1
+    assert run("check", tmp_path / "model.onnx").returncode == 1
 
 
 def test_check_refuses_what_is_no_model(tmp_path):
