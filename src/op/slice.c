@@ -89,6 +89,8 @@ static bool sliced_dim(
         return ends_known && step == -1 && (from == -1 || from >= INT64_MAX / 2) &&
                to <= -(INT64_MAX / 2);
     }
+    if (step > INT32_MAX)
+        return false;
     const int32_t low = bound_dim(d, start, size), high = bound_dim(d, end, size);
     int32_t span = low == pn_dim_const(d, 0) ? high : pn_dim_sub(d, high, low);
     if (low != pn_dim_const(d, 0))
