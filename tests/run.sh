@@ -296,11 +296,13 @@ part_fuzz() {
 # One libFuzzer run; what crashed it is kept in build/fuzz/crashes/.
 fuzz_target() {
     local target=$1 name=$2 seconds=$3 found log=$logs/$2.log
+    local corpus=tests/fuzz/corpus/$name
+    [ -d "$corpus" ] || corpus=tests/fuzz/corpus/${name#fuzz_}
     mkdir -p build/fuzz/crashes
     found=$(mktemp -d)
     say "$name: fuzzing for $seconds s"
     PN_SOURCE_DIR=$root "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
-        -artifact_prefix=build/fuzz/crashes/"$name"- "$found" "tests/fuzz/corpus/$name" \
+        -artifact_prefix=build/fuzz/crashes/"$name"- "$found" "$corpus" \
         >"$log" 2>&1
     local rc=$?
     rm -rf "$found"
