@@ -61,11 +61,11 @@ class Sidecar:
         self.ready_ms = 0.0
 
     def __enter__(self):
+        self.client = triton.InferenceServerClient(self.url)  # connects when first used
         started = time.perf_counter()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.command, stderr=log)
         self.wait_for_socket(started + START_SECONDS)
-        self.client = triton.InferenceServerClient(self.url)
         while not self.is_ready():
             self.still_there(started + START_SECONDS)
             time.sleep(0.001)

@@ -66,12 +66,13 @@ class Server:
             arguments += ["--grpc-address=127.0.0.1", f"--grpc-port={self.port}"]
         arguments += (["--metrics-address=127.0.0.1", f"--metrics-port={self.pages_port}"]
                       if pages else ["--allow-metrics=false"])
+        self.channels = []
+        self.first_stub = self.stub()  # connects when first used
         self.started = time.perf_counter()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(arguments + list(options), stderr=log, stdout=log,
                                             env={**os.environ, **(env or {})})
         self.ready_ms = None
-        self.channels = []
         if wait:
             self.wait_ready()
 
@@ -115,10 +116,9 @@ class Server:
 
     def wait_ready(self):
         self.wait_listening()
-        stub = self.stub()
         while True:
             try:
-                if stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=5).ready:
+                if self.first_stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=5).ready:
                     self.ready_ms = 1e3 * (time.perf_counter() - self.started)
                     return
             except grpc.RpcError:

@@ -59,6 +59,8 @@ class Counter:
 @no_preload
 @pytest.mark.parametrize("rows", [1, 32, 128])
 def test_no_own_heap_calls_once_warm(shim, tmp_path, rows):
+    """A pool may still grow by one when a reply is freed later than ever before: that is not
+    warm yet, and counted again; a call for each request would be 500."""
     path = tmp_path / "count"
     with Server(FLIGHTS, options=["--builtin-models"],
                 env={"LD_PRELOAD": shim("malloc_count"), "MALLOC_COUNT_FILE": str(path)}) as server:
@@ -67,12 +69,14 @@ def test_no_own_heap_calls_once_warm(shim, tmp_path, rows):
         for _ in range(200):
             stub.ModelInfer(request, timeout=10)
             stub.ModelInfer(simple(), timeout=10)
-        before = counter.read()
-        for _ in range(500):
-            stub.ModelInfer(request, timeout=10)
-        made = counter.read() - before
-        print(f"{made} own heap calls in 500 requests of {rows} rows")
-        assert made == 0
+        made = []
+        while not made or (made[-1] and len(made) < 4):
+            before = counter.read()
+            for _ in range(500):
+                stub.ModelInfer(request, timeout=10)
+            made.append(counter.read() - before)
+        print(f"own heap calls in each 500 requests of {rows} rows: {made}")
+        assert made[-1] == 0 and sum(made) < 10
 
 
 @no_preload

@@ -93,6 +93,7 @@ def test_stale_socket_is_replaced_and_removed():
         with Server(options=["--builtin-models", f"--grpc-uds={path}"], uds=False,
                     wait=False) as second:
             second.socket = path
+            second.first_stub = second.stub()
             second.wait_ready()
             check_simple(second.stub().ModelInfer(simple(), timeout=10))
         assert not os.path.exists(path)
