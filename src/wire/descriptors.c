@@ -110,7 +110,7 @@ static const char *after_name(struct pn_pb element, const char *symbol)
     if (len == 0 || strncmp(symbol, name, len) != 0) {
         return NULL;
     }
-    if (symbol[len] == '.') {
+    if (symbol[len] == '.' && symbol[len + 1] != '\0') {
         return symbol + len + 1;
     }
     return symbol[len] == '\0' ? symbol + len : NULL;
