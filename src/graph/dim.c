@@ -234,6 +234,8 @@ int32_t pn_dim_runtime(struct pn_dims *d)
 {
     struct dim_symbol s = {
         .kind = DIM_SYMBOL_RUNTIME, .name = "", .runtime = true, .nonneg = true};
+    if (d->n_runtime++ >= DIM_MAX_RUNTIME)
+        return PN_DIM_BAD;
     return symbol_append(d, &s);
 }
 

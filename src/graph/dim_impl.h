@@ -20,7 +20,8 @@ enum {
     DIM_MAX_DEGREE = 7, /* struct dim_term without padding: it is compared as bytes */
     DIM_MAX_TERMS = 16,
     DIM_MAX_ENTRIES = 1 << 22,
-    DIM_NAME_BYTES = 64 /* longer names of symbols are cut */
+    DIM_MAX_RUNTIME = 1 << 12, /* sizes that steps find out */
+    DIM_NAME_BYTES = 64        /* longer names of symbols are cut */
 };
 
 /* In an array of evaluated dims: not known (yet), or out of int64's range. */
@@ -87,7 +88,7 @@ struct pn_dims {
     struct dim_term *term;
     size_t n_terms, term_capacity;
     struct dim_symbol *symbol;
-    size_t n_symbols, symbol_capacity;
+    size_t n_symbols, symbol_capacity, n_runtime;
     struct dim_binding *binding;
     size_t n_bindings, binding_capacity;
     struct dim_index polys, ops;

@@ -70,7 +70,7 @@ static void put_dim(struct text *t, const struct pn_dims *d, int32_t dim, int de
     const struct dim_entry *e = &d->entry[dim];
     if (e->n == 0)
         put(t, "0");
-    for (size_t i = 0; i < e->n; i++) {
+    for (size_t i = 0; i < e->n && t->left > 1; i++) {
         const struct dim_term *m = &d->term[e->first + i];
         const char *plus = i > 0 && m->coeff > 0 ? "+" : "";
         if (m->degree == 0)
@@ -81,7 +81,7 @@ static void put_dim(struct text *t, const struct pn_dims *d, int32_t dim, int de
             put(t, "%s%lld*", plus, (long long)m->coeff);
         else
             put(t, "%s", plus);
-        for (int k = 0; k < m->degree; k++) {
+        for (int k = 0; k < m->degree && t->left > 1; k++) {
             put(t, "%s", k > 0 ? "*" : "");
             put_symbol(t, d, m->sym[k], depth);
         }

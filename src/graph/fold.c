@@ -113,10 +113,8 @@ static enum pn_code fold_by_running(
     struct pn_graph *g, struct pn_node *n, bool *done, struct pn_error *err)
 {
     struct pn_error ignored = {0};
-    struct pn_run *r = NULL;
-    enum pn_code code = run_open(g, NULL, &r, err);
-    if (code != PN_OK)
-        return code;
+    struct pn_run *r = g->loading;
+    enum pn_code code = PN_OK;
     /* data that the operator refuses is refused again, with its message, when it runs */
     bool ok = prepare_node(g, n, true, &ignored) == PN_OK && run_outputs(g, n, r);
     if (ok)
@@ -125,7 +123,7 @@ static enum pn_code fold_by_running(
     prepare_undo(n);
     free_outputs(n, r);
     pn_free(r->scratch);
-    run_close(r);
+    r->scratch = NULL;
     return code;
 }
 

@@ -35,6 +35,7 @@ void pn_graph_close(struct pn_graph *g)
     if (!g)
         return;
     pn_graph_trim(g);
+    run_close(g->loading);
     plan_close(g->plan);
     for (size_t i = 0; i < g->n_nodes; i++)
         prepare_undo(g->node[i]);
@@ -216,16 +217,5 @@ void graph_recount(struct pn_graph *g)
         struct gvalue *v = graph_value_of(g, g->output[i]);
         v->v.uses++;
         v->reader = NULL;
-    }
-}
-
-void graph_replace_uses(struct pn_graph *g, struct pn_value *from, struct pn_value *to)
-{
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        struct pn_node *n = g->node[i];
-        for (size_t k = 0; k < n->n_in; k++) {
-            if (n->in[k] == from)
-                n->in[k] = to;
-        }
     }
 }

@@ -13,7 +13,7 @@
 enum {
     GRAPH_MAX_VALUES = 1 << 20,
     GRAPH_MAX_NODES = 1 << 19,
-    GRAPH_MAX_PORTS = 1 << 16,        /* inputs or outputs of one node, of the graph */
+    GRAPH_MAX_PORTS = 1 << 13,        /* inputs or outputs of one node, of the graph */
     GRAPH_IDLE_RUNS = 64,             /* run contexts kept for reuse */
     GRAPH_SMALL_CONSTANT_BYTES = 4096 /* these are aligned as soon as they are added */
 };
@@ -37,6 +37,7 @@ struct gvalue {
     size_t taken;           /* uses that no longer need the constant's bytes */
     bool derived;           /* not computed: written from its content when a run starts */
     struct pn_node *reader; /* the only node that reads it, if uses is 1 */
+    struct pn_value *same;  /* in a pass: what is to be read instead of it */
 };
 
 struct kept {
@@ -78,8 +79,9 @@ struct pn_graph {
     size_t folded_bytes;   /* made by folding so far */
     size_t state_bytes;    /* of nodes, after prepare */
 
-    struct pn_plan *plan; /* set when compile has succeeded */
-    bool poison;          /* tests: overwrite memory as soon as nothing reads it any more */
+    struct pn_run *loading; /* runs what is folded; only while inferring */
+    struct pn_plan *plan;   /* set when compile has succeeded */
+    bool poison; /* tests: overwrite memory as soon as nothing reads it any more */
     _Atomic(struct pn_run *) idle[GRAPH_IDLE_RUNS];
 };
 
@@ -103,8 +105,6 @@ bool graph_op_is(const struct pn_node *n, const char *domain, const char *type);
 
 /* After nodes or edges changed: drop dead nodes from the array, count uses again. */
 void graph_recount(struct pn_graph *g);
-/* Make everything that reads @from read @to instead; not a graph output of the signature. */
-void graph_replace_uses(struct pn_graph *g, struct pn_value *from, struct pn_value *to);
 
 /* ---- constant.c ---------------------------------------------------------------------- */
 

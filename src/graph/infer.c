@@ -2,7 +2,7 @@
  *
  * Datatypes and shapes, node by node in order. Folding happens in the same walk, so that
  * what is computed from constants is a constant by the time the next node looks at it. */
-#include "graph/graph_impl.h"
+#include "graph/run_impl.h"
 
 #include <string.h>
 
@@ -207,6 +207,9 @@ static enum pn_code infer_node(struct pn_graph *g, struct pn_node *n, struct pn_
 enum pn_code graph_infer(struct pn_graph *g, size_t *folded, struct pn_error *err)
 {
     *folded = 0;
+    enum pn_code opened = run_open(g, NULL, &g->loading, err);
+    if (opened != PN_OK)
+        return opened;
     for (size_t i = 0; i < g->n_nodes; i++) {
         struct pn_node *n = g->node[i];
         bool done = false;
@@ -220,6 +223,8 @@ enum pn_code graph_infer(struct pn_graph *g, size_t *folded, struct pn_error *er
         n->dead = done;
         *folded += done;
     }
+    run_close(g->loading);
+    g->loading = NULL;
     graph_recount(g);
     return PN_OK;
 }

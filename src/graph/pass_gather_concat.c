@@ -11,6 +11,8 @@
 
 #include "graph/fused.h"
 
+enum { VIEWS_MAX = 8 }; /* one after another that are looked through */
+
 struct part {
     struct pn_value *x, *ids; /* ids: NULL for a plain part */
     int64_t count, stride, offset;
@@ -19,9 +21,13 @@ struct part {
 /* Look through nodes that only change a shape; @sole: each read by nobody else. */
 static struct pn_value *behind_views(struct pn_value *v, bool sole)
 {
-    while (v->producer && (v->producer->op->flags & PN_OP_VIEW) && v->producer->in[0] &&
-           v->producer->in[0]->dtype == v->dtype && (!sole || v->uses == 1))
-        v = v->producer->in[0];
+    for (int depth = 0; depth < VIEWS_MAX; depth++) {
+        const struct pn_node *n = v->producer;
+        if (!n || !(n->op->flags & PN_OP_VIEW) || !n->in[0] ||
+            n->in[0]->dtype != v->dtype || (sole && v->uses != 1))
+            break;
+        v = n->in[0];
+    }
     return v;
 }
 

@@ -43,31 +43,44 @@ static bool changes_nothing(const struct pn_node *n)
            (n->op->flags & PN_OP_VIEW);
 }
 
-/* @from was made by a node that is gone: its name in the signature goes to what @to is. */
-static void bypass(struct pn_graph *g, struct pn_node *n)
+/* Read what stands in for inputs whose node is gone. Nodes come in order, so what stands in
+ * is never gone itself. */
+static void resolve_inputs(const struct pn_graph *g, struct pn_node *n)
 {
-    struct pn_value *from = n->out[0], *to = n->in[0];
-    graph_replace_uses(g, from, to);
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        if (g->output[i] != from)
-            continue;
-        g->output[i] = to;
-        if (to->graph_output < 0)
-            to->graph_output = (int)i;
+    for (size_t i = 0; i < n->n_in; i++) {
+        struct pn_value *same = n->in[i] ? graph_value_of(g, n->in[i])->same : NULL;
+        if (same)
+            n->in[i] = same;
     }
-    from->graph_output = -1;
-    from->producer = NULL;
-    n->dead = true;
+}
+
+/* The signature keeps its names; only where an output comes from changes. */
+static void resolve_outputs(struct pn_graph *g)
+{
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        struct pn_value *same = graph_value_of(g, g->output[i])->same;
+        if (!same)
+            continue;
+        g->output[i]->graph_output = -1;
+        g->output[i] = same;
+        if (same->graph_output < 0)
+            same->graph_output = (int)i;
+    }
 }
 
 enum pn_code pass_no_ops(struct pn_graph *g, size_t *count, struct pn_error *err)
 {
     (void)err;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (!changes_nothing(g->node[i]))
+        struct pn_node *n = g->node[i];
+        resolve_inputs(g, n);
+        if (!changes_nothing(n))
             continue;
-        bypass(g, g->node[i]);
+        graph_value_of(g, n->out[0])->same = n->in[0];
+        n->out[0]->producer = NULL;
+        n->dead = true;
         ++*count;
     }
+    resolve_outputs(g);
     return PN_OK;
 }

@@ -33,7 +33,7 @@ void plan_close(struct pn_plan *p)
     pn_free(p);
 }
 
-static size_t *none_array(struct planner *w, size_t n)
+size_t *plan_none_array(struct planner *w, size_t n)
 {
     size_t *a = pn_arena_calloc(&w->work, n + 1, sizeof *a);
     for (size_t i = 0; a && i < n; i++)
@@ -45,9 +45,9 @@ static enum pn_code planner_init(struct planner *w, struct pn_error *err)
 {
     size_t values = w->g->n_values;
     pn_arena_init(&w->work, PLAN_BLOCK_BYTES, PLAN_LIMIT_BYTES);
-    w->group = none_array(w, values);
-    w->in_number = none_array(w, values);
-    w->out_number = none_array(w, values);
+    w->group = plan_none_array(w, values);
+    w->in_number = plan_none_array(w, values);
+    w->out_number = plan_none_array(w, values);
     w->last = pn_arena_calloc(&w->work, values + 1, sizeof *w->last);
     w->late = pn_arena_calloc(&w->work, values + 1, sizeof *w->late);
     w->no_step = pn_arena_calloc(&w->work, w->g->n_nodes + 1, sizeof *w->no_step);

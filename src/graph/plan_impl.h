@@ -34,6 +34,9 @@ struct planner {
 /* @n x @size zeroed bytes that live as long as the plan. */
 void *plan_array(struct planner *w, size_t n, size_t size);
 
+/* @n times PLAN_NONE, for the time of planning. */
+size_t *plan_none_array(struct planner *w, size_t n);
+
 PN_MUST_USE enum pn_code plan_alias(struct planner *w, struct pn_error *err);
 PN_MUST_USE enum pn_code plan_slots(struct planner *w, struct pn_error *err);
 PN_MUST_USE enum pn_code plan_late(struct planner *w, struct pn_error *err);

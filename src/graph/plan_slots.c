@@ -4,9 +4,18 @@
  * at a nominal size; how large a slot is, is known when the request's sizes are. */
 #include "graph/plan_impl.h"
 
+/* Free slots looked at for the best one: keeps planning linear in the number of nodes. */
+enum { LOOK_AT = 64 };
+
 struct slot {
-    size_t busy_until; /* the last node that reads what is in it */
     int64_t nominal_bytes;
+    size_t next; /* in the list of slots that become free after the same node */
+};
+
+struct slots {
+    struct slot *slot;
+    size_t *ends;           /* by node: the first slot whose group ends with it */
+    size_t *spare, n_spare; /* slots that are free */
 };
 
 static int64_t nominal_bytes(const struct planner *w, size_t value)
@@ -15,41 +24,39 @@ static int64_t nominal_bytes(const struct planner *w, size_t value)
     return n < 0 ? INT64_MAX / 4 : n;
 }
 
-/* The free slot that has to grow least, then the one that wastes least. */
-static size_t best_slot(const struct slot *slot, size_t n_slots, size_t node, int64_t need)
+/* Take the spare slot that has to grow least, then the one that wastes least. */
+static size_t take_spare(struct slots *s, int64_t need)
 {
-    size_t best = n_slots;
-    int64_t best_grow = 0, best_waste = 0;
-    for (size_t s = 0; s < n_slots; s++) {
-        if (slot[s].busy_until == PLAN_FOREVER || slot[s].busy_until >= node)
-            continue;
-        int64_t has = slot[s].nominal_bytes;
+    size_t first = s->n_spare > LOOK_AT ? s->n_spare - LOOK_AT : 0, best = first;
+    int64_t best_grow = INT64_MAX, best_waste = INT64_MAX;
+    for (size_t i = first; i < s->n_spare; i++) {
+        int64_t has = s->slot[s->spare[i]].nominal_bytes;
         int64_t grow = need > has ? need - has : 0, waste = has > need ? has - need : 0;
-        if (best < n_slots &&
-            (grow > best_grow || (grow == best_grow && waste >= best_waste)))
+        if (grow > best_grow || (grow == best_grow && waste >= best_waste))
             continue;
-        best = s;
+        best = i;
         best_grow = grow;
         best_waste = waste;
     }
-    return best;
+    size_t taken = s->spare[best];
+    s->spare[best] = s->spare[--s->n_spare];
+    return taken;
 }
 
-static void give_slot(struct planner *w, struct slot *slot, size_t node, size_t value)
+static void give_slot(struct planner *w, struct slots *s, size_t value)
 {
-    struct pn_plan *p = w->p;
     int64_t need = nominal_bytes(w, value);
-    size_t s = best_slot(slot, p->n_slots, node, need);
-    if (s == p->n_slots)
-        p->n_slots++;
-    slot[s].busy_until = w->last[value];
-    if (need > slot[s].nominal_bytes)
-        slot[s].nominal_bytes = need;
-    p->home[value] = (struct home){HOME_SLOT, s};
+    size_t at = s->n_spare > 0 ? take_spare(s, need) : w->p->n_slots++;
+    struct slot *slot = &s->slot[at];
+    if (need > slot->nominal_bytes)
+        slot->nominal_bytes = need;
+    slot->next = s->ends[w->last[value]];
+    s->ends[w->last[value]] = at;
+    w->p->home[value] = (struct home){HOME_SLOT, at};
 }
 
 /* Homes of the groups that start at this node. */
-static void start_groups(struct planner *w, struct slot *slot, size_t node)
+static void start_groups(struct planner *w, struct slots *s, size_t node)
 {
     const struct pn_node *n = w->g->node[node];
     for (size_t k = 0; k < n->n_out; k++) {
@@ -59,34 +66,39 @@ static void start_groups(struct planner *w, struct slot *slot, size_t node)
         if (w->out_number[v->index] != PLAN_NONE)
             w->p->home[v->index] = (struct home){HOME_OUTPUT, w->out_number[v->index]};
         else
-            give_slot(w, slot, node, v->index);
+            give_slot(w, s, v->index);
     }
 }
 
-/* For the tests' poison: slots whose group ends with node @node, which is step @step. */
-static void note_dead(
-    struct planner *w, const struct slot *slot, size_t node, struct step *step)
+/* What ends with @node is free for the next one. @step, the node's, remembers it for the
+ * tests' poison; NULL if the node has no step. */
+static void end_groups(struct planner *w, struct slots *s, size_t node, struct step *step)
 {
-    step->dead_first = w->p->n_dead_slots;
-    for (size_t s = 0; s < w->p->n_slots; s++) {
-        if (slot[s].busy_until == node)
-            w->p->dead_slots[w->p->n_dead_slots++] = s;
+    size_t first = w->p->n_dead_slots;
+    for (size_t at = s->ends[node]; at != PLAN_NONE; at = s->slot[at].next) {
+        s->spare[s->n_spare++] = at;
+        if (step)
+            w->p->dead_slots[w->p->n_dead_slots++] = at;
     }
-    step->dead_n = w->p->n_dead_slots - step->dead_first;
+    if (step) {
+        step->dead_first = first;
+        step->dead_n = w->p->n_dead_slots - first;
+    }
 }
 
 enum pn_code plan_slots(struct planner *w, struct pn_error *err)
 {
     struct pn_plan *p = w->p;
     size_t values = w->g->n_values, steps = 0;
-    struct slot *slot = pn_arena_calloc(&w->work, values + 1, sizeof *slot);
+    struct slots s = {.slot = pn_arena_calloc(&w->work, values + 1, sizeof *s.slot),
+        .spare = pn_arena_calloc(&w->work, values + 1, sizeof *s.spare),
+        .ends = plan_none_array(w, w->g->n_nodes)};
     p->dead_slots = plan_array(w, values + 1, sizeof *p->dead_slots);
-    if (!slot || !p->dead_slots)
+    if (!s.slot || !s.spare || !s.ends || !p->dead_slots)
         return pn_fail(err, PN_EXHAUSTED, "no memory for the plan");
     for (size_t i = 0; i < w->g->n_nodes; i++) {
-        start_groups(w, slot, i);
-        if (!w->no_step[i])
-            note_dead(w, slot, i, &p->step[steps++]);
+        start_groups(w, &s, i);
+        end_groups(w, &s, i, w->no_step[i] ? NULL : &p->step[steps++]);
     }
     for (size_t v = 0; v < values; v++) {
         size_t group = w->group[v];
