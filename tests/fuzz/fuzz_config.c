@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Any text as config.pbtxt: refused with file and sentence, or parsed into a struct whose
+ * parts keep what the header promises.
+ *
+ * rooms: model */
+#include "fuzz/driver/fuzz.h"
+#include "model/config.h"
+
+#include <string.h>
+
+enum { INPUT_MAX = 1 << 16 };
+
+static void check_infos(const struct pn_tensor_info *infos, size_t n, int least)
+{
+    for (size_t i = 0; i < n; i++) {
+        fuzz_must(infos[i].name && *infos[i].name, "an input or output has a name");
+        fuzz_must(infos[i].rank >= 1 && infos[i].rank <= PN_MAX_DIMS - least,
+            "its rank leaves room for the batch");
+        fuzz_must(pn_dtype_bytes(infos[i].dtype) > 0, "its datatype is known");
+    }
+}
+
+static void check_config(const struct pn_model_config *c)
+{
+    int batch = c->max_batch_size > 0;
+    fuzz_must(c->name && c->platform && c->backend, "names are never NULL");
+    fuzz_must(c->max_batch_size >= 0, "max_batch_size is no debt");
+    check_infos(c->inputs, c->n_inputs, batch);
+    check_infos(c->outputs, c->n_outputs, batch);
+    fuzz_must(c->latest >= 1, "at least one version is wanted");
+    for (size_t i = 0; i < c->n_versions; i++)
+        fuzz_must(c->versions[i] >= 1, "versions are positive");
+    for (size_t i = 0; i < c->n_params; i++)
+        fuzz_must(c->param_keys[i] && c->param_values[i], "parameters are never NULL");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pn_model_config c;
+    struct pn_error err = {0};
+    if (size > INPUT_MAX)
+        return 0;
+    enum pn_code code =
+        pn_model_config_parse("config.pbtxt", (const char *)data, size, &c, &err);
+    if (code == PN_OK)
+        check_config(&c);
+    else
+        fuzz_must(err.code == code && strncmp(err.msg, "config.pbtxt", 12) == 0,
+            "a refusal names the file");
+    fuzz_must(code != PN_INTERNAL, "no text is our own fault");
+    pn_model_config_fini(&c);
+    return 0;
+}
