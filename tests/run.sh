@@ -17,7 +17,8 @@ passed=0
 failed=0
 summary=()
 filter=
-runner=() # what CTest is run by
+runner=()         # what CTest is run by
+pytest_options=()
 
 usage() {
     cat <<'END'
@@ -168,7 +169,7 @@ pytest_part() {
     local command=("$venv/bin/python" -m pytest -q --junitxml "$report")
     export PINNACE_BINARY=$2
     shift 2
-    command+=("$@")
+    command+=("${pytest_options[@]}" "$@")
     [ -z "$filter" ] || command+=(-k "$filter")
     rm -f "$report"
     "${command[@]}"
@@ -254,7 +255,10 @@ part_asan() {
     export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:strict_string_checks=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     ctest_part asan asan -LE '^lint$'
+    # What the process holds says nothing here: the sanitizer keeps freed memory back.
+    pytest_options=(--deselect tests/e2e/test_errors.py::test_bad_requests_leave_memory_as_it_was)
     e2e asan-e2e "$root/build/asan/pinnace"
+    pytest_options=()
     unset CK_FORK ASAN_OPTIONS UBSAN_OPTIONS
 }
 
