@@ -41,7 +41,8 @@ struct pn_version {
     struct pn_model *opened; /* const once ready */
 
     atomic_uint refs;
-    atomic_uint_fast64_t cost; /* measured: see pn_version_estimate_ns() */
+    atomic_uint_fast64_t cost;          /* measured: see pn_version_estimate_ns() */
+    atomic_uint_fast64_t sizes_seen[2]; /* of outputs, a bit a size class */
 
     /* under the catalog's lock */
     enum pn_life life;

@@ -69,6 +69,8 @@ PN_MUST_USE enum pn_code pn_serve_open_for(
 PN_MUST_USE enum pn_code pn_loader_start(struct pn_serve *s, struct pn_error *err);
 void pn_loader_stop(struct pn_serve *s); /* unloads everything and joins */
 
+/* Make jobs for a model of that many inputs and outputs ahead of its requests. */
+void pn_jobs_prepare(struct pn_serve *s, size_t n_inputs, size_t n_outputs);
 void pn_jobs_free(struct pn_serve *s);
 
 #endif

@@ -11,6 +11,9 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+/* Jobs beyond one a worker: one on the I/O thread, one that waits, one being answered. */
+enum { SPARE_JOBS = 3, SPARE_BUFFERS = 2, SPARE_MAX_BYTES = 1 << 20 };
+
 struct pn_job {
     struct pn_task task;
     struct pn_job *next; /* of the free list */
@@ -107,6 +110,34 @@ static bool reserve_outputs(struct pn_job *job, size_t n)
     return true;
 }
 
+/* Make @job ready for any model of that many inputs and outputs. */
+static bool reserve(struct pn_job *job, size_t n_inputs, size_t n_outputs)
+{
+    return reserve_inputs(job, n_inputs) && reserve_outputs(job, n_outputs);
+}
+
+void pn_jobs_prepare(struct pn_serve *s, size_t n_inputs, size_t n_outputs)
+{
+    size_t want = s->options.workers + SPARE_JOBS, have = 0;
+    struct pn_job *list;
+
+    pthread_mutex_lock(&s->jobs_mu);
+    list = s->free_jobs;
+    s->free_jobs = NULL;
+    pthread_mutex_unlock(&s->jobs_mu);
+    for (; list || have < want; have++) {
+        struct pn_job *job = list ? list : pn_calloc(1, sizeof *job);
+
+        if (!job)
+            return;
+        list = list ? list->next : NULL;
+        if (reserve(job, n_inputs, n_outputs))
+            job_give_back(s, job);
+        else
+            job_free(job);
+    }
+}
+
 /* A job with room for @v's signature, or NULL without memory. */
 static struct pn_job *job_get(
     struct pn_serve *s, struct pn_version *v, struct pn_request *request)
@@ -115,8 +146,7 @@ static struct pn_job *job_get(
 
     if (!job)
         return NULL;
-    if (!reserve_inputs(job, v->opened->n_inputs) ||
-        !reserve_outputs(job, v->opened->n_outputs)) {
+    if (!reserve(job, v->opened->n_inputs, v->opened->n_outputs)) {
         job_free(job);
         return NULL;
     }
@@ -229,6 +259,32 @@ static void job_finish(struct pn_job *job, enum pn_code code, struct pn_error *e
 
 /* ---- running --------------------------------------------------------------------------- */
 
+/* A reply's buffer is still gRPC's when the next request of its size comes. The first time a
+ * version makes an output of a size, spares are put into the pool, so that this costs no heap
+ * call later. */
+static void make_spares(struct pn_job *job, size_t bytes)
+{
+    struct pn_buffer *spares[SPARE_BUFFERS] = {NULL};
+    struct pn_error ignored = {0};
+    unsigned log2, step;
+
+    if (bytes == 0 || bytes > SPARE_MAX_BYTES)
+        return;
+    log2 = 63U - (unsigned)__builtin_clzll((unsigned long long)(bytes * 2 - 1));
+    step = bytes * 4 <= (size_t)3 << log2; /* the pool's sizes: 2^n and 3/4 of it */
+    if (atomic_load_explicit(&job->version->sizes_seen[step], memory_order_relaxed) >>
+            log2 &
+        1)
+        return;
+    atomic_fetch_or(&job->version->sizes_seen[step], UINT64_C(1) << log2);
+    for (int i = 0; i < SPARE_BUFFERS; i++) {
+        if (pn_buffer_pool_get(job->serve->buffers, bytes, &spares[i], &ignored) != PN_OK)
+            break;
+    }
+    for (int i = 0; i < SPARE_BUFFERS; i++)
+        pn_buffer_unref(spares[i]);
+}
+
 /* pn_place_fn: each output gets a buffer of its own, from the pool. */
 static void *place_output(void *ctx, size_t output, const struct pn_tensor *shape)
 {
@@ -240,6 +296,7 @@ static void *place_output(void *ctx, size_t output, const struct pn_tensor *shap
     if (pn_buffer_pool_get(
             job->serve->buffers, shape->bytes, &job->buffers[output], &ignored) != PN_OK)
         return NULL;
+    make_spares(job, shape->bytes);
     return job->buffers[output]->data;
 }
 

@@ -90,6 +90,7 @@ static bool list_version(struct pn_serve *s, struct pn_version *v)
 /* From here on requests find @v. */
 static void publish(struct pn_serve *s, struct pn_version *v, bool listed)
 {
+    pn_jobs_prepare(s, v->opened->n_inputs, v->opened->n_outputs);
     pn_version_move(v, PN_LIFE_READY);
     pn_metric_set(v->stats->series[PN_STAT_READY], 1);
     if (!listed && !list_version(s, v)) {
