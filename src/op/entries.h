@@ -18,33 +18,39 @@ static inline const void *pn_op_family(const struct pn_node *n)
     return ((const struct pn_op_entry *)(const void *)n->op)->family;
 }
 
+/* clang-format off */
 #define PN_OPS_MATH(X)                                                                     \
     X(abs)                                                                                 \
-    X(neg) X(sqrt) X(exp) X(log) X(erf) X(reciprocal) X(floor) X(ceil) X(round) X(sign)    \
-        X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh)     \
-            X(atanh) X(not ) X(isnan) X(isinf)
+    X(neg)                                                                                 \
+    X(sqrt) X(exp) X(log) X(erf) X(reciprocal) X(floor) X(ceil) X(round) X(sign) X(sin)    \
+        X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh) X(atanh)   \
+            X(not ) X(isnan) X(isinf)
 
 #define PN_OPS_ACTIVATION(X)                                                               \
     X(relu)                                                                                \
-    X(leakyrelu) X(sigmoid) X(tanh) X(clip) X(softplus) X(softsign) X(elu) X(selu) X(celu) \
+    X(leakyrelu)                                                                           \
+    X(sigmoid) X(tanh) X(clip) X(softplus) X(softsign) X(elu) X(selu) X(celu)              \
         X(hardsigmoid) X(hardswish) X(mish) X(gelu) X(thresholdedrelu) X(shrink)           \
             X(softmax) X(logsoftmax) X(hardmax)
 
 #define PN_OPS_BINARY(X)                                                                   \
     X(add)                                                                                 \
-    X(sub) X(mul) X(div) X(pow) X(max) X(min) X(sum) X(mean) X(mod) X(prelu) X(equal)      \
-        X(less) X(greater) X(lessorequal) X(greaterorequal) X(and) X(or) X(xor)            \
-            X(bitshift) X(where)
+    X(sub)                                                                                 \
+    X(mul) X(div) X(pow) X(max) X(min) X(sum) X(mean) X(mod) X(prelu) X(equal) X(less)     \
+        X(greater) X(lessorequal) X(greaterorequal) X(and) X(or) X(xor) X(bitshift)        \
+            X(where)
 
 #define PN_OPS_REDUCE(X)                                                                   \
     X(reducesum)                                                                           \
-    X(reducemean) X(reducemax) X(reducemin) X(reduceprod) X(reducel1) X(reducel2)          \
-        X(reducesumsquare) X(reducelogsum) X(reducelogsumexp) X(argmax) X(argmin)          \
-            X(batchnormalization) X(layernormalization) X(topk) X(cumsum)
+    X(reducemean)                                                                          \
+    X(reducemax) X(reducemin) X(reduceprod) X(reducel1) X(reducel2) X(reducesumsquare)     \
+        X(reducelogsum) X(reducelogsumexp) X(argmax) X(argmin) X(batchnormalization)       \
+            X(layernormalization) X(topk) X(cumsum)
 
 #define PN_OPS_SHAPE(X)                                                                    \
     X(shape)                                                                               \
-    X(size) X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(dropout) X(zipmap) \
+    X(size)                                                                                \
+    X(reshape) X(flatten) X(squeeze) X(unsqueeze) X(identity) X(dropout) X(zipmap)         \
         X(expand) X(constantofshape) X(range) X(cast) X(castlike)
 
 #define PN_OPS_MOVE(X)                                                                     \
@@ -55,8 +61,9 @@ static inline const void *pn_op_family(const struct pn_node *n)
 
 #define PN_OPS_ML(X)                                                                       \
     X(linearclassifier)                                                                    \
-    X(linearregressor) X(scaler) X(normalizer) X(imputer) X(arrayfeatureextractor)         \
-        X(binarizer) X(featurevectorizer) X(labelencoder) X(onehotencoder)
+    X(linearregressor)                                                                     \
+    X(scaler) X(normalizer) X(imputer) X(arrayfeatureextractor) X(binarizer)               \
+        X(featurevectorizer) X(labelencoder) X(onehotencoder)
 
 #define PN_OPS(X)                                                                          \
     PN_OPS_MATH(X)                                                                         \
@@ -67,6 +74,7 @@ static inline const void *pn_op_family(const struct pn_node *n)
     PN_OPS_MOVE(X)                                                                         \
     PN_OPS_PRODUCT(X)                                                                      \
     PN_OPS_ML(X)
+/* clang-format on */
 
 #define PN_OP_DECLARE(name) extern const struct pn_op_entry pn_op_##name;
 PN_OPS(PN_OP_DECLARE)

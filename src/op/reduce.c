@@ -18,6 +18,7 @@ enum way {
 struct reduce_state {
     unsigned mask;
     enum way way;
+    bool late; /* the axes come with the data */
 };
 
 /* Axes as a mask; all of them when none are given, unless the node says otherwise. */
@@ -29,19 +30,36 @@ static enum pn_code finish_mask(const struct pn_node *n, size_t count, unsigned 
     return PN_OK;
 }
 
-static enum pn_code infer_mask(
-    struct pn_infer *inf, const struct pn_node *n, unsigned *mask, struct pn_error *err)
+static enum pn_code infer_mask(struct pn_infer *inf, const struct pn_node *n, bool *known,
+    unsigned *mask, struct pn_error *err)
 {
     int64_t axes[PN_CONTENT_MAX];
     size_t count;
-    bool known;
-    enum pn_code code = pn_op_ints(inf, n, 1, "axes", axes, &count, &known, err);
-    if (code == PN_OK && !known)
-        return pn_fail(
-            err, PN_UNIMPLEMENTED, "%s: axes that are not constant", n->op->name);
-    if (code == PN_OK)
-        code = pn_op_axes_mask(n, axes, count, n->in[0]->rank, mask, err);
+    enum pn_code code = pn_op_ints(inf, n, 1, "axes", axes, &count, known, err);
+    if (code != PN_OK || !*known)
+        return code;
+    code = pn_op_axes_mask(n, axes, count, n->in[0]->rank, mask, err);
     return code != PN_OK ? code : finish_mask(n, count, mask);
+}
+
+/* Axes that come with the data: only how many there are is known. */
+static enum pn_code infer_late(
+    struct pn_infer *inf, struct pn_node *n, struct pn_error *err)
+{
+    const struct pn_value *x = n->in[0], *axes = n->in[1];
+    const bool keep = pn_node_int(n, "keepdims", 1) != 0;
+    int32_t dims[PN_MAX_DIMS];
+    int64_t count = -1;
+    if (axes->rank != 1 || !pn_dim_is_const(pn_infer_dims(inf), axes->dims[0], &count) ||
+        count > x->rank)
+        return pn_fail(err, PN_UNIMPLEMENTED, "%s: number of axes not known", n->op->name);
+    if (count == 0 && pn_node_int(n, "noop_with_empty_axes", 0) != 0)
+        return pn_op_out_like(inf, n, 0, x->dtype, err);
+    const int rank = keep ? x->rank : count == 0 ? 0 : x->rank - (int)count;
+    for (int i = 0; i < rank; i++)
+        dims[i] = count == 0 ? pn_dim_const(pn_infer_dims(inf), 1)
+                             : pn_dim_runtime(pn_infer_dims(inf));
+    return pn_out_set(inf, n, 0, x->dtype, rank, dims, err);
 }
 
 enum pn_code pn_reduce_infer(struct pn_infer *inf, struct pn_node *n, struct pn_error *err)
@@ -49,12 +67,17 @@ enum pn_code pn_reduce_infer(struct pn_infer *inf, struct pn_node *n, struct pn_
     const struct pn_reduce_family *f = pn_op_family(n);
     unsigned mask = 0;
     int rank = 0;
+    bool known = true;
     int32_t dims[PN_MAX_DIMS];
     enum pn_code code = pn_op_arity(n, 1, 2, 1, err);
+    if (code == PN_OK)
+        code = pn_op_want(n, 1, PN_SET(PN_INT64), err);
     if (code == PN_OK && f->loops[n->in[0]->dtype] == NULL)
         code = pn_op_want(n, 0, 0, err);
     if (code == PN_OK)
-        code = infer_mask(inf, n, &mask, err);
+        code = infer_mask(inf, n, &known, &mask, err);
+    if (code == PN_OK && !known)
+        return infer_late(inf, n, err);
     if (code != PN_OK)
         return code;
     const bool keep = pn_node_int(n, "keepdims", 1) != 0;
@@ -108,6 +131,12 @@ enum pn_code pn_reduce_prepare(
     if (code != PN_OK)
         return code;
     struct reduce_state *s = memory;
+    const struct pn_value *axes = pn_op_in(n, 1);
+    s->late = axes != NULL && axes->constant == NULL && axes->content == NULL;
+    if (s->late) {
+        s->way = ANY_AXES;
+        return PN_OK;
+    }
     code = prepare_mask(p, n, &s->mask, err);
     s->way = choose_way(s->mask, n->in[0]->rank);
     return code;
@@ -169,17 +198,46 @@ static void reduce_any(const struct pn_reduce_family *f, unsigned mask,
                 count, y->data, at++);
 }
 
+/* The mask from the run's axes; the output gets its sizes. */
+static enum pn_code read_late(const struct pn_node *n, struct pn_run *r,
+    const struct pn_tensor *x, unsigned *mask, struct pn_error *err)
+{
+    const struct pn_tensor *t = pn_run_in(r, n, 1);
+    const bool keep = pn_node_int(n, "keepdims", 1) != 0;
+    const size_t count = pn_tensor_count(t);
+    int64_t axes[PN_MAX_DIMS], dims[PN_MAX_DIMS];
+    int rank = 0;
+    if (count > (size_t)x->rank)
+        return pn_fail(err, PN_INVALID, "%s: %zu axes of rank %d", n->name, count, x->rank);
+    for (size_t i = 0; i < count; i++)
+        axes[i] = pn_op_int_at(t, i);
+    enum pn_code code = pn_op_axes_mask(n, axes, count, x->rank, mask, err);
+    if (code == PN_OK)
+        code = finish_mask(n, count, mask);
+    for (int i = 0; i < x->rank; i++)
+        if ((*mask & (1u << i)) == 0)
+            dims[rank++] = x->dims[i];
+        else if (keep)
+            dims[rank++] = 1;
+    if (code != PN_OK || pn_run_out(r, n, 0)->data != NULL)
+        return code;
+    return pn_run_set_dims(r, n, 0, dims, err);
+}
+
 enum pn_code pn_reduce_run(const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
-    (void)err;
     const struct pn_reduce_family *f = pn_op_family(n);
     const struct reduce_state *s = n->state;
     const struct pn_tensor *x = pn_run_in(r, n, 0);
+    unsigned mask = s->mask;
+    const enum pn_code code = s->late ? read_late(n, r, x, &mask, err) : PN_OK;
+    if (code != PN_OK)
+        return code;
     struct pn_tensor *y = pn_run_out(r, n, 0);
     size_t outer, count, inner;
     if (y->bytes == 0)
         return PN_OK;
-    block_sizes(x, s->mask, &outer, &count, &inner);
+    block_sizes(x, mask, &outer, &count, &inner);
     const bool f32 = x->dtype == PN_FP32 && count > 0;
     if (f32 && s->way == ALL_AXES_LAST && f->contiguous != NULL)
         for (size_t o = 0; o < outer; o++)
@@ -188,7 +246,7 @@ enum pn_code pn_reduce_run(const struct pn_node *n, struct pn_run *r, struct pn_
     else if (f32 && s->way == ONE_BLOCK && f->by_rows)
         reduce_rows(f, x->data, y->data, outer, count, inner);
     else
-        reduce_any(f, s->mask, x, y);
+        reduce_any(f, mask, x, y);
     return PN_OK;
 }
 

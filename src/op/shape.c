@@ -184,6 +184,73 @@ static enum pn_code known_axes(struct pn_infer *inf, const struct pn_node *n, in
     return pn_op_axes_mask(n, axes, *count, rank, mask, err);
 }
 
+/* Axes that come with the data: how many there are makes the rank. @sign is 1 for
+ * Unsqueeze, -1 for Squeeze. */
+static enum pn_code late_axes(
+    struct pn_infer *inf, struct pn_node *n, int sign, struct pn_error *err)
+{
+    const struct pn_value *axes = n->in[1];
+    int64_t count = 0;
+    int32_t dims[PN_MAX_DIMS];
+    if (axes->rank != 1 || !pn_dim_is_const(pn_infer_dims(inf), axes->dims[0], &count) ||
+        count > PN_MAX_DIMS)
+        return pn_fail(err, PN_UNIMPLEMENTED, "%s: number of axes not known", n->op->name);
+    const int rank = n->in[0]->rank + sign * (int)count;
+    if (rank < 0 || rank > PN_MAX_DIMS || (sign < 0 && count == 0))
+        return pn_fail(err, PN_UNIMPLEMENTED, "%s to rank %d", n->op->name, rank);
+    for (int i = 0; i < rank; i++)
+        dims[i] = pn_dim_runtime(pn_infer_dims(inf));
+    return pn_out_set(inf, n, 0, n->in[0]->dtype, rank, dims, err);
+}
+
+static enum pn_code read_axes(const struct pn_node *n, const struct pn_tensor *t, int rank,
+    unsigned *mask, struct pn_error *err)
+{
+    int64_t axes[PN_MAX_DIMS];
+    const size_t count = pn_tensor_count(t);
+    for (size_t i = 0; i < count && i < PN_MAX_DIMS; i++)
+        axes[i] = pn_op_int_at(t, i);
+    return pn_op_axes_mask(n, axes, count, rank, mask, err);
+}
+
+static enum pn_code squeeze_run(
+    const struct pn_node *n, struct pn_run *r, struct pn_error *err)
+{
+    const struct pn_tensor *x = pn_run_in(r, n, 0);
+    int64_t dims[PN_MAX_DIMS];
+    unsigned mask;
+    int rank = 0;
+    if (pn_run_out(r, n, 0)->data != NULL)
+        return copy_run(n, r, err);
+    enum pn_code code = read_axes(n, pn_run_in(r, n, 1), x->rank, &mask, err);
+    for (int i = 0; code == PN_OK && i < x->rank; i++) {
+        if ((mask & (1u << i)) == 0)
+            dims[rank++] = x->dims[i];
+        else if (x->dims[i] != 1)
+            return pn_fail(err, PN_INVALID, "Squeeze %s: axis %d has size %lld, expected 1",
+                n->name, i, (long long)x->dims[i]);
+    }
+    if (code == PN_OK)
+        code = pn_run_set_dims(r, n, 0, dims, err);
+    return code != PN_OK ? code : copy_run(n, r, err);
+}
+
+static enum pn_code unsqueeze_run(
+    const struct pn_node *n, struct pn_run *r, struct pn_error *err)
+{
+    const struct pn_tensor *x = pn_run_in(r, n, 0), *y = pn_run_out(r, n, 0);
+    int64_t dims[PN_MAX_DIMS];
+    unsigned mask;
+    if (y->data != NULL)
+        return copy_run(n, r, err);
+    enum pn_code code = read_axes(n, pn_run_in(r, n, 1), n->out[0]->rank, &mask, err);
+    for (int i = 0, from = 0; code == PN_OK && i < n->out[0]->rank; i++)
+        dims[i] = (mask & (1u << i)) != 0 ? 1 : x->dims[from++];
+    if (code == PN_OK)
+        code = pn_run_set_dims(r, n, 0, dims, err);
+    return code != PN_OK ? code : copy_run(n, r, err);
+}
+
 static enum pn_code squeeze_infer(
     struct pn_infer *inf, struct pn_node *n, struct pn_error *err)
 {
@@ -194,6 +261,8 @@ static enum pn_code squeeze_infer(
     enum pn_code code = pn_op_arity(n, 1, 2, 1, err);
     if (code == PN_OK)
         code = known_axes(inf, n, n->in[0]->rank, &count, &mask, err);
+    if (code == PN_OK && count == SIZE_MAX)
+        return late_axes(inf, n, -1, err);
     if (code != PN_OK)
         return code;
     const struct pn_value *x = n->in[0];
@@ -216,7 +285,7 @@ const struct pn_op_entry pn_op_squeeze = {
         .name = "Squeeze",
         .since = 25,
         .infer = squeeze_infer,
-        .run = copy_run,
+        .run = squeeze_run,
         .flags = PN_OP_VIEW | PN_OP_SHAPE_INPUTS},
     NULL,
 };
@@ -229,6 +298,8 @@ static enum pn_code unsqueeze_infer(
     enum pn_code code = pn_op_arity(n, 1, 2, 1, err);
     if (code == PN_OK)
         code = known_axes(inf, n, -1, &count, &mask, err);
+    if (code == PN_OK && count == SIZE_MAX)
+        return late_axes(inf, n, 1, err);
     if (code != PN_OK)
         return code;
     const struct pn_value *x = n->in[0];
@@ -251,7 +322,7 @@ const struct pn_op_entry pn_op_unsqueeze = {
         .name = "Unsqueeze",
         .since = 25,
         .infer = unsqueeze_infer,
-        .run = copy_run,
+        .run = unsqueeze_run,
         .flags = PN_OP_VIEW | PN_OP_SHAPE_INPUTS},
     NULL,
 };
