@@ -365,6 +365,41 @@ START_TEST(what_a_file_may_get_wrong_is_refused)
 }
 END_TEST
 
+static void count_drop(void *ctx, const void *bytes, size_t n)
+{
+    size_t *dropped = ctx;
+    ck_assert_ptr_nonnull(bytes);
+    *dropped += n;
+}
+
+START_TEST(constants_are_kept_once_and_only_while_needed)
+{
+    struct bench b;
+    struct placed p = {0};
+    struct pn_tensor out[1], in[2];
+    size_t dropped = 0;
+    fill();
+    bench_open(&b, N_PLAIN_OPS);
+    pn_graph_on_drop(b.g, count_drop, &dropped);
+    inputs(&b);
+    add_weight(&b, "w", 2, (int64_t[]){8, 1024}, 0.25F); /* off alignment: copied */
+    add_weight(&b, "v", 2, (int64_t[]){8, 1024}, 0.25F);
+    add_constant(&b, "shape", PN_INT64, 1, (int64_t[]){2}, (int64_t[]){1024, 8});
+    add_node(&b, "Reshape", "v shape", "unread"); /* shares v's bytes until both go */
+    add_node(&b, "MatMul", "x w", "y");
+    add_output(&b, "y");
+    compile_ok(&b);
+    in[0] = rows_of(x_data, ROWS, 8);
+    in[1] = ids_of(ROWS, 4);
+    ck_assert_int_eq(run(&b, in, &p, out), PN_OK);
+    ck_assert_uint_ge(dropped, 2 * 8 * 1024 * sizeof(float));
+    ck_assert_uint_eq(b.g->constant_bytes, 8 * 1024 * sizeof(float));
+    ck_assert_uint_ge(pn_graph_memory_bytes(b.g), b.g->constant_bytes);
+    placed_free(&p);
+    bench_close(&b);
+}
+END_TEST
+
 START_TEST(compiling_survives_failed_allocations)
 {
     build_fn *const builds[] = {build_gemm, build_norm, build_gathers};
@@ -403,6 +438,7 @@ int main(void)
     tcase_add_test(c, look_ups_write_where_they_are_read);
     tcase_add_test(c, a_look_up_that_others_read_stays);
     tcase_add_test(c, what_a_file_may_get_wrong_is_refused);
+    tcase_add_test(c, constants_are_kept_once_and_only_while_needed);
     tcase_add_test(c, compiling_survives_failed_allocations);
     suite_add_tcase(s, c);
     return run_suite(s);
