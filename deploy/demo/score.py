@@ -73,6 +73,7 @@ class Sidecar:
         return self
 
     def __exit__(self, *_):
+        self.client.close()
         if self.process.poll() is None:
             self.process.terminate()
         try:

@@ -24,6 +24,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("PINNACE_BINARY", str(ROOT / "build" / "release" / "pinnace"))
+SANITIZED = os.path.exists(BINARY) and b"__asan_init" in pathlib.Path(BINARY).read_bytes()
 FIXTURES = ROOT / "tests" / "models"
 FLIGHTS = ROOT / "deploy" / "models"
 INFER = "/inference.GRPCInferenceService/ModelInfer"

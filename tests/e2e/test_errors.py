@@ -11,7 +11,7 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from messages import add_input, check_simple, infer, pack_bytes, simple
-from server import FIXTURES, INFER, Server, make_repository
+from server import FIXTURES, INFER, SANITIZED, Server, make_repository
 
 Code = grpc.StatusCode
 ROW = np.zeros((1, 16), np.int32)
@@ -476,4 +476,5 @@ def test_bad_requests_leave_memory_as_it_was(small, stub):
     before = small.status("VmRSS")
     burst(1000)
     grown = small.status("VmRSS") - before
-    assert grown < 6 * 1024, f"{grown} KiB more after 1000 bad requests"
+    allowed = 6 * 1024 if not SANITIZED else 400 * 1024  # what a sanitizer holds back
+    assert grown < allowed, f"{grown} KiB more after 1000 bad requests"

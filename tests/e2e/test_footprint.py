@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 
 from messages import check_simple, infer, simple
-from server import BINARY, FLIGHTS, ROOT, Server
+from server import BINARY, FLIGHTS, ROOT, SANITIZED, Server
 
 HERE = ROOT / "tests" / "e2e"
-SANITIZED = b"__asan_init" in open(BINARY, "rb").read() if os.path.exists(BINARY) else False
 no_preload = pytest.mark.skipif(SANITIZED, reason="a sanitizer owns malloc here")
 
 
