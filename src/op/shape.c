@@ -176,9 +176,10 @@ static enum pn_code known_axes(struct pn_infer *inf, const struct pn_node *n, in
     const enum pn_code code = pn_op_ints(inf, n, 1, "axes", axes, count, &known, err);
     if (code != PN_OK)
         return code;
-    if (!known)
-        return pn_fail(
-            err, PN_UNIMPLEMENTED, "%s: axes that are not constant", n->op->name);
+    if (!known) {
+        *count = SIZE_MAX;
+        return PN_OK;
+    }
     if (rank < 0) /* Unsqueeze counts them before it knows the rank */
         return PN_OK;
     return pn_op_axes_mask(n, axes, *count, rank, mask, err);
