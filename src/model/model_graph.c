@@ -27,9 +27,49 @@ static struct graph_model *of(struct pn_model *m)
     return (struct graph_model *)m;
 }
 
+static bool is_aligned(const struct pn_tensor *t)
+{
+    if (t->dtype == PN_DTYPE_NONE || t->dtype == PN_BYTES || t->bytes == 0)
+        return true; /* strings are an array of structs, which C aligns */
+    return (uintptr_t)t->data % pn_dtype_bytes(t->dtype) == 0;
+}
+
+/* Kernels load elements where they lie; an input that a caller left between two (a view of a
+ * file) is copied. What the wire hands over is aligned, so serving never comes here. */
+static enum pn_code run_copied(
+    struct pn_model *m, const struct pn_model_run *run, struct pn_error *err)
+{
+    struct pn_tensor *inputs = pn_calloc(m->n_inputs, sizeof *inputs);
+    void **copies = pn_calloc(m->n_inputs, sizeof *copies);
+    enum pn_code code = inputs && copies ? PN_OK : PN_EXHAUSTED;
+    for (size_t i = 0; code == PN_OK && i < m->n_inputs; i++) {
+        inputs[i] = run->inputs[i];
+        if (is_aligned(&inputs[i]))
+            continue;
+        copies[i] = inputs[i].data = pn_alloc_aligned(inputs[i].bytes);
+        if (copies[i])
+            memcpy(copies[i], run->inputs[i].data, inputs[i].bytes);
+        else
+            code = PN_EXHAUSTED;
+    }
+    if (code == PN_OK)
+        code = pn_graph_run(of(m)->graph, inputs, run->place, run->place_ctx, run->outputs,
+            run->cancelled, run->deadline_ns, err);
+    else
+        (void)pn_fail(err, code, "no memory for aligned inputs");
+    for (size_t i = 0; copies && i < m->n_inputs; i++)
+        pn_free(copies[i]);
+    pn_free(copies);
+    pn_free(inputs);
+    return code;
+}
+
 static enum pn_code run_graph(
     struct pn_model *m, const struct pn_model_run *run, struct pn_error *err)
 {
+    for (size_t i = 0; i < m->n_inputs; i++)
+        if (!is_aligned(&run->inputs[i]))
+            return run_copied(m, run, err);
     return pn_graph_run(of(m)->graph, run->inputs, run->place, run->place_ctx, run->outputs,
         run->cancelled, run->deadline_ns, err);
 }
