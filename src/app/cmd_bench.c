@@ -187,8 +187,9 @@ static enum pn_code sum_up(const struct runner *runners, size_t n, int64_t rows,
         at += runners[i].n_samples;
     }
     qsort(all, total, sizeof *all, sample_order);
-    out->p50_us = (double)all[total / 2] * 1e-3;
-    out->p99_us = (double)all[total - 1 - total / 100] * 1e-3;
+    size_t middle = total / 2, high = total - 1 - total / 100;
+    out->p50_us = (double)all[middle] * 1e-3;
+    out->p99_us = (double)all[high] * 1e-3;
     pn_free(all);
     return PN_OK;
 }

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -49,14 +50,14 @@ static void collect_cpu(void)
 static void collect_memory(void)
 {
     double page = (double)sysconf(_SC_PAGESIZE);
-    unsigned long pages = 0, resident = 0;
+    char line[256], *end;
     FILE *f = fopen("/proc/self/statm", "re");
 
     if (!f)
         return;
-    if (fscanf(f, "%lu %lu", &pages, &resident) == 2) {
-        pn_metric_set(series[VIRTUAL], (double)pages * page);
-        pn_metric_set(series[RESIDENT], (double)resident * page);
+    if (fgets(line, sizeof line, f)) {
+        pn_metric_set(series[VIRTUAL], (double)strtoul(line, &end, 10) * page);
+        pn_metric_set(series[RESIDENT], (double)strtoul(end, NULL, 10) * page);
     }
     fclose(f);
 }

@@ -4,7 +4,6 @@
 #include "app/serve_config.h"
 
 #include "app/triton_options.h"
-#include "sys/cpus.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 enum { THREADS_MAX = 1024 };
 
 static const char *const control_modes[] = {"none", "poll", "explicit", NULL};
+static const char *const roundings[] = {"floor", "ceil", NULL};
 static const char *const log_formats[] = {"text", "json", "default", "ISO8601", NULL};
 
 #define FIELD(name) offsetof(struct pn_serve_config, name)
@@ -103,7 +103,7 @@ static const struct pn_option options[] = {
         .offset = FIELD(threads),
         .fallback = "auto",
         .value = "N",
-        .help = "worker threads; auto: as many as CPUs may be used, up to --threads-cap"},
+        .help = "worker threads; auto: the CPU allotment (affinity and cgroup quota)"},
     {.name = "threads-cap",
         .kind = PN_OPTION_INT,
         .offset = FIELD(threads_cap),
@@ -111,7 +111,23 @@ static const struct pn_option options[] = {
         .min = 1,
         .max = THREADS_MAX,
         .value = "N",
-        .help = "the most that --threads=auto takes"},
+        .help = "the most that --threads=auto takes where there is no CPU quota"},
+    {.name = "cpu-rounding",
+        .kind = PN_OPTION_CHOICE,
+        .offset = FIELD(cpu_rounding),
+        .fallback = "floor",
+        .choices = roundings,
+        .value = "floor|ceil",
+        .help = "how a fraction of a CPU in the quota counts"},
+    {.name = "cpu-request-milli",
+        .kind = PN_OPTION_INT,
+        .offset = FIELD(cpu_request_milli),
+        .fallback = "0",
+        .min = 0,
+        .max = 1000 * 65536,
+        .value = "N",
+        .help =
+            "the container's requests.cpu in thousandths, used where there is no quota"},
     {.name = "model-control-mode",
         .kind = PN_OPTION_CHOICE,
         .offset = FIELD(model_control_mode),
@@ -209,19 +225,26 @@ static void choose_listeners(struct pn_serve_config *c)
 
 static enum pn_code choose_workers(struct pn_serve_config *c, struct pn_error *err)
 {
-    size_t cap = (size_t)c->threads_cap;
-    int64_t number;
+    int64_t number = 0;
 
-    c->cpus_allowed = pn_cpus_allowed();
-    c->workers = c->cpus_allowed < cap ? c->cpus_allowed : cap;
-    if (strcmp(c->threads, "auto") == 0)
-        return PN_OK;
-    if (!pn_text_to_i64(c->threads, 1, THREADS_MAX, &number))
+    if (strcmp(c->threads, "auto") != 0 &&
+        !pn_text_to_i64(c->threads, 1, THREADS_MAX, &number))
         return pn_fail(err, PN_INVALID,
             "--threads: expected auto or a whole number from 1 to %d, got \"%s\"",
             THREADS_MAX, c->threads);
-    c->workers = (size_t)number;
-    return PN_OK;
+    const struct pn_allotment_options o = {.sysroot = "",
+        .override = (size_t)number,
+        .rounding = strcmp(c->cpu_rounding, "ceil") == 0 ? PN_CPU_CEIL : PN_CPU_FLOOR,
+        .request_milli = c->cpu_request_milli,
+        .cap = (size_t)c->threads_cap};
+    return pn_allotment_read(&o, &c->allotment, err);
+}
+
+/* A limit on all bytes lowers the one on a message that was not asked for. */
+static void fit_message_limit(struct pn_serve_config *c)
+{
+    if (!given(c, "max-message-bytes") && c->max_message_bytes > c->max_inflight_bytes)
+        c->max_message_bytes = c->max_inflight_bytes;
 }
 
 static enum pn_code check_limits(const struct pn_serve_config *c, struct pn_error *err)
@@ -271,6 +294,7 @@ enum pn_code pn_serve_config_read(
         return code;
     out->json_log = strcmp(out->log_format, "json") == 0;
     choose_listeners(out);
+    fit_message_limit(out);
     code = check_limits(out, err);
     if (code == PN_OK)
         code = choose_workers(out, err);
@@ -281,6 +305,7 @@ enum pn_code pn_serve_config_read(
 
 void pn_serve_config_fini(struct pn_serve_config *c)
 {
+    pn_allotment_fini(&c->allotment);
     pn_parsed_fini(&c->parsed);
     *c = (struct pn_serve_config){0};
 }

@@ -5,6 +5,7 @@
 #define PN_APP_SERVE_CONFIG_H
 
 #include "app/options.h"
+#include "sys/allotment.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +19,8 @@ struct pn_serve_config {
     const char *grpc_address, *metrics_address, *http_address;
     int64_t grpc_port, metrics_port, http_port;
     bool allow_grpc, allow_http, allow_metrics;
-    const char *threads;
-    int64_t threads_cap;
+    const char *threads, *cpu_rounding;
+    int64_t threads_cap, cpu_request_milli;
     const char *model_control_mode;
     bool exit_on_error, strict_readiness;
     size_t max_message_bytes, max_inflight_bytes;
@@ -30,8 +31,8 @@ struct pn_serve_config {
     /* derived */
     struct pn_text_list paths; /* arguments, then repositories */
     bool use_uds, use_tcp, use_http, use_metrics, json_log;
-    size_t workers, cpus_allowed;
-    struct pn_parsed parsed; /* memory behind the strings */
+    struct pn_allotment allotment; /* ->cpus is the number of workers */
+    struct pn_parsed parsed;       /* memory behind the strings */
 };
 
 extern const struct pn_option_table pn_serve_options_table;

@@ -60,7 +60,7 @@ static enum pn_code open_serve(struct server *s, struct pn_error *err)
         .builtin_models = c->builtin_models,
         .exit_on_error = c->exit_on_error,
         .strict_readiness = c->strict_readiness,
-        .workers = c->workers,
+        .workers = c->allotment.cpus,
         .queue_max = (size_t)c->max_inflight_requests,
         .max_requests = (size_t)c->max_inflight_requests,
         .max_bytes = c->max_inflight_bytes,
@@ -134,7 +134,7 @@ static enum pn_code server_open(struct server *s, struct pn_error *err)
     if (code == PN_OK)
         code = open_rpc(s, err);
     if (code == PN_OK)
-        pn_process_metrics(s->metrics, c->cpus_allowed);
+        pn_process_metrics(s->metrics, c->allotment.cpus);
     if (code == PN_OK && c->use_metrics)
         code = open_pages(s, c->metrics_address, c->metrics_port, "--metrics-port",
             &s->metrics_http, err);
@@ -158,15 +158,27 @@ static void server_close(struct server *s)
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
+/* Each line of @text is a warning of its own. */
+static void log_lines(const struct pn_str *text)
+{
+    const char *line = text->len > 0 ? text->data : "";
+
+    while (*line) {
+        size_t n = strcspn(line, "\n");
+
+        pn_log(PN_LOG_WARNING, "%.*s", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
 static void log_start(const struct server *s)
 {
     const struct pn_serve_config *c = s->config;
 
-    pn_log(PN_LOG_INFO, "pinnace %s revision=%s isa=%s threads=%zu cpus=%zu", pn_version(),
-        pn_revision(), pn_kernels()->isa, c->workers, c->cpus_allowed);
-    if (c->workers > c->cpus_allowed)
-        pn_log(PN_LOG_WARNING, "--threads=%zu is above the %zu CPUs that may be used",
-            c->workers, c->cpus_allowed);
+    pn_log(PN_LOG_INFO, "pinnace %s revision=%s isa=%s threads=%zu source=%s cpus=%zu",
+        pn_version(), pn_revision(), pn_kernels()->isa, c->allotment.cpus,
+        pn_allotment_source_text(c->allotment.source), c->allotment.affinity);
+    log_lines(&c->allotment.warnings);
     if (c->use_uds)
         pn_log(PN_LOG_INFO, "listening for gRPC on unix:%s mode=%04" PRIo64, c->grpc_uds,
             (uint64_t)c->grpc_uds_mode);

@@ -56,7 +56,8 @@ START_TEST(test_defaults)
     ck_assert_int_eq(config.max_inflight_requests, 1024);
     ck_assert_int_eq(config.exit_timeout_secs, 30);
     ck_assert(config.exit_on_error && config.strict_readiness && !config.builtin_models);
-    ck_assert(config.workers >= 1 && config.workers <= 8);
+    ck_assert_uint_ge(config.allotment.cpus, 1);
+    ck_assert_uint_le(config.allotment.cpus, config.allotment.affinity);
     ck_assert(!config.json_log);
 }
 END_TEST
@@ -91,9 +92,12 @@ START_TEST(test_forms_of_a_flag)
     ck_assert_int_eq(config.grpc_uds_mode, 0600);
     accepted("a --log-format=json --threads=3");
     ck_assert(config.json_log);
-    ck_assert_uint_eq(config.workers, 3);
-    accepted("a --threads=auto --threads-cap=1");
-    ck_assert_uint_eq(config.workers, 1);
+    ck_assert_uint_eq(config.allotment.cpus, 3);
+    accepted("a --threads=auto --threads-cap=1 --cpu-rounding=ceil --cpu-request-milli=1500");
+    ck_assert_uint_ge(config.allotment.cpus, 1);
+    ck_assert_int_eq(config.cpu_request_milli, 1500);
+    accepted("a --max-inflight-bytes=1MiB");
+    ck_assert_uint_eq(config.max_message_bytes, 1u << 20);
     accepted("--help --threads=none");
     ck_assert(config.parsed.help);
 }
@@ -110,6 +114,8 @@ START_TEST(test_refused)
     refused("a --grpc-port=1x", "--grpc-port");
     refused("a --threads=many", "--threads: expected auto");
     refused("a --threads=0", "--threads");
+    refused("a --cpu-rounding=round", "--cpu-rounding: expected floor|ceil");
+    refused("a --cpu-request-milli=-1", "--cpu-request-milli");
     refused("a --max-message-bytes=-1", "--max-message-bytes: expected a size");
     refused("a --max-message-bytes=3GiB --max-inflight-bytes=4GiB", "--max-message-bytes");
     refused("a --max-message-bytes=2MiB --max-inflight-bytes=1MiB", "--max-inflight-bytes");
