@@ -174,7 +174,7 @@ enum pn_code rpc_listen_uds(
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
 
     if (getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
