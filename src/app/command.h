@@ -12,6 +12,7 @@ enum { PN_EXIT_OK = 0, PN_EXIT_FAILED = 1, PN_EXIT_UNUSABLE = 2 };
 int pn_command_serve(int argc, char **argv);
 int pn_command_check(int argc, char **argv);
 int pn_command_bench(int argc, char **argv);
+int pn_command_cpus(int argc, char **argv);
 int pn_command_health(int argc, char **argv);
 int pn_command_version(int argc, char **argv);
 

@@ -16,6 +16,7 @@ static const struct {
     {"serve", "serve models over gRPC", pn_command_serve},
     {"check", "load models, say what they are, run their test data", pn_command_check},
     {"bench", "measure a model without the network", pn_command_bench},
+    {"cpus", "the CPUs that may be used, and why", pn_command_cpus},
     {"health", "ask a running server whether it is ready", pn_command_health},
     {"version", "versions of this program and its libraries", pn_command_version},
 };

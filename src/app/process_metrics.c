@@ -21,14 +21,18 @@ enum { CPU, RESIDENT, VIRTUAL, OPEN_FDS, MAX_FDS, THREADS, START, SERIES };
 
 static const struct {
     const char *name, *help;
+    enum pn_metric_kind kind;
 } families[SERIES] = {
-    [CPU] = {"process_cpu_seconds_total", "User and system CPU time spent."},
-    [RESIDENT] = {"process_resident_memory_bytes", "Resident memory."},
-    [VIRTUAL] = {"process_virtual_memory_bytes", "Virtual memory."},
-    [OPEN_FDS] = {"process_open_fds", "Open file descriptors."},
-    [MAX_FDS] = {"process_max_fds", "The most file descriptors that may be open."},
-    [THREADS] = {"process_threads", "Threads of the process."},
-    [START] = {"process_start_time_seconds", "Start of the process since the epoch."},
+    [CPU] = {"process_cpu_seconds_total", "User and system CPU time spent.",
+        PN_COUNTER_READ},
+    [RESIDENT] = {"process_resident_memory_bytes", "Resident memory.", PN_GAUGE},
+    [VIRTUAL] = {"process_virtual_memory_bytes", "Virtual memory.", PN_GAUGE},
+    [OPEN_FDS] = {"process_open_fds", "Open file descriptors.", PN_GAUGE},
+    [MAX_FDS] = {"process_max_fds", "The most file descriptors that may be open.",
+        PN_GAUGE},
+    [THREADS] = {"process_threads", "Threads of the process.", PN_GAUGE},
+    [START] = {"process_start_time_seconds", "Start of the process since the epoch.",
+        PN_GAUGE},
 };
 
 /* One process, one set of series; const after pn_process_metrics(). */
@@ -98,8 +102,8 @@ void pn_process_metrics(struct pn_metrics *metrics, size_t cpus)
                       "CPUs that this process may use.", NULL, 0),
         (double)cpus);
     for (int i = 0; i < SERIES; i++)
-        series[i] =
-            pn_metric_get(metrics, PN_GAUGE, families[i].name, families[i].help, NULL, 0);
+        series[i] = pn_metric_get(
+            metrics, families[i].kind, families[i].name, families[i].help, NULL, 0);
     clock_gettime(CLOCK_REALTIME, &now);
     pn_metric_set(series[START], (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
     pn_metrics_on_collect(metrics, collect, NULL);

@@ -339,6 +339,7 @@ static void add_series(struct pn_str *out, const struct pn_metric *s)
         pn_str_printf(out, "%" PRIu64 "\n", (uint64_t)atomic_load(&s->counter));
         break;
     case PN_GAUGE:
+    case PN_COUNTER_READ:
         add_name(out, s);
         add_number(out, atomic_load(&s->gauge));
         pn_str_add(out, "\n", 1);
@@ -351,7 +352,12 @@ static void add_series(struct pn_str *out, const struct pn_metric *s)
 
 static void add_family(struct pn_str *out, const struct family *f)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
+    static const char *const kinds[] = {
+        [PN_COUNTER] = "counter",
+        [PN_GAUGE] = "gauge",
+        [PN_HISTOGRAM] = "histogram",
+        [PN_COUNTER_READ] = "counter",
+    };
     if (!f->series)
         return;
     pn_str_printf(out, "# HELP %s ", f->name);

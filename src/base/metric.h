@@ -15,7 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pn_metric_kind { PN_COUNTER, PN_GAUGE, PN_HISTOGRAM };
+enum pn_metric_kind {
+    PN_COUNTER,
+    PN_GAUGE,
+    PN_HISTOGRAM,
+    PN_COUNTER_READ /* a counter kept elsewhere (the kernel's): set as a gauge is */
+};
 
 struct pn_metrics; /* the registry */
 struct pn_metric;  /* one time series: a family's name plus label values */
@@ -38,7 +43,7 @@ struct pn_metric *pn_metric_get(struct pn_metrics *m, enum pn_metric_kind kind,
 void pn_metric_drop(struct pn_metrics *m, struct pn_metric *series);
 
 void pn_metric_add(struct pn_metric *series, int64_t n);    /* counter (n >= 0), gauge */
-void pn_metric_set(struct pn_metric *series, double value); /* gauge */
+void pn_metric_set(struct pn_metric *series, double value); /* gauge, counter read */
 void pn_metric_observe_ns(struct pn_metric *series, uint64_t ns); /* histogram */
 double pn_metric_value(const struct pn_metric *series); /* counter, gauge; for tests */
 

@@ -61,6 +61,14 @@ START_TEST(families_are_announced_once)
 }
 END_TEST
 
+START_TEST(counters_kept_elsewhere)
+{
+    open_registry();
+    pn_metric_set(pn_metric_get(m, PN_COUNTER_READ, "s_total", "S.", NULL, 0), 1.5);
+    ck_assert_str_eq(page(), "# HELP s_total S.\n# TYPE s_total counter\ns_total 1.5\n");
+}
+END_TEST
+
 START_TEST(labels_are_escaped)
 {
     open_registry();
@@ -195,9 +203,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {an_empty_registry_is_an_empty_page,
-        families_are_announced_once, labels_are_escaped, histograms_are_cumulative,
-        a_histogram_without_labels, odd_gauges, dropped_series_are_gone,
-        null_series_are_no_ops, collectors_run_at_each_render,
+        families_are_announced_once, counters_kept_elsewhere, labels_are_escaped,
+        histograms_are_cumulative, a_histogram_without_labels, odd_gauges,
+        dropped_series_are_gone, null_series_are_no_ops, collectors_run_at_each_render,
         no_update_is_lost_and_none_allocates};
     return suite_run("metric", tests, sizeof tests / sizeof tests[0]);
 }
