@@ -125,35 +125,32 @@ static enum pn_code check_path(const struct rpc_listeners *l, struct pn_error *e
     return PN_OK;
 }
 
-/* Bind under another name, set the mode, listen, and only then take the real name: a client
- * never sees a socket that refuses it. */
+/* The lock is ours and what is there is dead. The descriptor's mode becomes the socket's, less
+ * the umask, so the path is never open to more than @mode; chmod gives what the umask took. */
 static enum pn_code bind_uds(struct rpc_listeners *l, unsigned mode, struct pn_error *err)
 {
-    char temp[RPC_PATH_BYTES + 8];
-    struct sockaddr_un a;
+    struct sockaddr_un a = uds_address(l->path);
     struct stat st;
 
-    (void)snprintf(temp, sizeof temp, "%s.new", l->path);
-    a = uds_address(temp);
-    (void)unlink(temp);
     l->uds = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (l->uds < 0 || bind(l->uds, (const struct sockaddr *)&a, sizeof a) != 0 ||
-        chmod(temp, (mode_t)mode) != 0 || listen(l->uds, BACKLOG) != 0 ||
-        stat(temp, &st) != 0 || rename(temp, l->path) != 0) {
-        int saved = errno;
-        (void)unlink(temp);
-        return pn_fail(err, PN_INVALID, "unix socket \"%s\": %s", l->path, strerror(saved));
+    (void)unlink(l->path);
+    if (l->uds < 0 || fchmod(l->uds, (mode_t)mode) != 0 ||
+        bind(l->uds, (const struct sockaddr *)&a, sizeof a) != 0 ||
+        lstat(l->path, &st) != 0) {
+        return pn_fail(err, PN_INVALID, "unix socket \"%s\": %s", l->path, strerror(errno));
     }
     l->path_dev = st.st_dev;
-    l->path_ino = st.st_ino;
+    l->path_ino = st.st_ino; /* ours to remove from here */
+    if (chmod(l->path, (mode_t)mode) != 0 || listen(l->uds, BACKLOG) != 0) {
+        return pn_fail(err, PN_INVALID, "unix socket \"%s\": %s", l->path, strerror(errno));
+    }
     return PN_OK;
 }
 
 enum pn_code rpc_listen_uds(
     struct rpc_listeners *l, const char *path, unsigned mode, struct pn_error *err)
 {
-    enum { SUFFIX = sizeof ".new" };
-    const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path - SUFFIX;
+    const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
     enum pn_code code;
 
     if (path[0] == '\0' || strlen(path) > max) {
