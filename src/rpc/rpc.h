@@ -53,7 +53,8 @@ void pn_rpc_close(struct pn_rpc *r);
 PN_MUST_USE enum pn_code pn_rpc_health_check(
     const char *address, const char *service, uint64_t timeout_ns, struct pn_error *err);
 
-/* "1.51.1": the gRPC library at run time. */
+/* The gRPC library at run time as it names itself: `core 29.0.0 "galaxy"` is release 1.51.
+ * From main. */
 const char *pn_rpc_library_version(void);
 
 #endif

@@ -81,9 +81,14 @@ int pn_rpc_tcp_port(const struct pn_rpc *rpc)
     return rpc->listeners.tcp_port;
 }
 
+/* The library knows the version of its core only, and a word that stands for the release. */
 const char *pn_rpc_library_version(void)
 {
-    return grpc_version_string();
+    static char text[96];
+
+    (void)snprintf(
+        text, sizeof text, "core %s \"%s\"", grpc_version_string(), grpc_g_stands_for());
+    return text;
 }
 
 /* ---- changes of readiness --------------------------------------------------------------- */
