@@ -199,7 +199,7 @@ static void count(struct rpc_call *call, enum pn_code code)
     pn_metric_add(series, 1);
 }
 
-static void name_peer(struct rpc_call *call)
+const char *rpc_call_peer(struct rpc_call *call)
 {
     char *peer = call->peer[0] ? NULL : grpc_call_get_peer(call->call);
 
@@ -207,6 +207,7 @@ static void name_peer(struct rpc_call *call)
         rpc_peer_text(&call->rpc->listeners, peer, call->peer);
         gpr_free(peer);
     }
+    return call->peer;
 }
 
 /* At --log-verbose=1 each refusal is a line; our own faults always are. What the caller reads
@@ -225,20 +226,18 @@ static const char *account(
     }
     if (code == PN_INTERNAL) {
         unsigned n = atomic_fetch_add(&call->rpc->error_ids, 1) * 2654435761u;
-        name_peer(call);
         pn_log(PN_LOG_ERROR,
             "internal error id=%08x method=%s request=\"%s\" model=\"%s\" "
             "peer=\"%s\": %s",
-            n, method_name(call), id, model, call->peer, text);
+            n, method_name(call), id, model, rpc_call_peer(call), text);
         (void)snprintf(own, 64, "internal error %08x; the server's log says more", n);
         return own;
     }
     if (pn_log_enabled(PN_LOG_VERBOSE)) {
-        name_peer(call);
         pn_log(PN_LOG_VERBOSE,
             "refused %s method=%s request=\"%s\" model=\"%s\" "
             "peer=\"%s\": %s",
-            pn_code_text(code), method_name(call), id, model, call->peer, text);
+            pn_code_text(code), method_name(call), id, model, rpc_call_peer(call), text);
     }
     return text;
 }
@@ -297,24 +296,6 @@ enum pn_code rpc_call_spans(
         (*out)[i] = (struct pn_span){GRPC_SLICE_START_PTR(*s), GRPC_SLICE_LENGTH(*s)};
     }
     *n = slices->count;
-    return PN_OK;
-}
-
-/* pn_admit_bytes also holds the limit of one message, which is not meant here. */
-enum pn_code rpc_admit(struct pn_rpc *rpc, size_t bytes, struct pn_error *err)
-{
-    size_t most = rpc->admission->max_message_bytes, done = 0;
-
-    while (done < bytes) {
-        size_t part = most && bytes - done > most ? most : bytes - done;
-        if (pn_admit_bytes(rpc->admission, part, err) != PN_OK) {
-            if (done) {
-                pn_discharge_bytes(rpc->admission, done);
-            }
-            return PN_EXHAUSTED;
-        }
-        done += part;
-    }
     return PN_OK;
 }
 

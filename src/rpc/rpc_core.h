@@ -168,8 +168,8 @@ void rpc_call_end(struct rpc_call *call, enum pn_code code, const char *text,
 enum pn_code rpc_call_spans(
     struct rpc_call *call, struct pn_span **out, size_t *n, struct pn_error *err);
 
-/* Reserve bytes, however many, against the limit of bytes in flight. */
-enum pn_code rpc_admit(struct pn_rpc *rpc, size_t bytes, struct pn_error *err);
+/* Who asks, for the log: looked up when first wanted, which costs a heap call. */
+const char *rpc_call_peer(struct rpc_call *call);
 
 bool rpc_call_cancelled(struct rpc_call *call);
 grpc_byte_buffer *rpc_copied(struct pn_span bytes);

@@ -3,16 +3,17 @@
  * ModelInfer: admit on the headers, decode, hand to serve, send what comes back.
  *
  * Bytes are reserved for the message while it is held, for the tensors until the reply is
- * built, for the reply until gRPC has let go of it. */
+ * built, for the reply from before its memory is taken (by serve) until gRPC has let go of
+ * it. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "rpc/rpc_core.h"
+#include "tensor/shape.h"
 
 #include <assert.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
-#include <grpc/support/alloc.h>
 #include <string.h>
 
 /* ---- in -------------------------------------------------------------------------------- */
@@ -78,7 +79,7 @@ static enum pn_code decode(struct rpc_call *call, struct pn_error *err)
         code = pn_wire_infer_scan(spans, n, &call->arena, &call->plan, &call->request, err);
     }
     if (code == PN_OK) {
-        code = rpc_admit(rpc, call->plan.tensor_bytes, err);
+        code = pn_admit_more(rpc->admission, call->plan.tensor_bytes, bytes, err);
     }
     if (code != PN_OK) {
         return code;
@@ -102,13 +103,9 @@ static uint64_t deadline_ns(gpr_timespec deadline)
     return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
-static void name_peer(struct rpc_call *call)
+static const char *peer_of(struct pn_request *request)
 {
-    char *peer = grpc_call_get_peer(call->call);
-
-    rpc_peer_text(&call->rpc->listeners, peer ? peer : "", call->peer);
-    gpr_free(peer);
-    call->request.peer = call->peer;
+    return rpc_call_peer(request->owner);
 }
 
 static void on_done(struct pn_request *request, const struct pn_response *response);
@@ -123,9 +120,9 @@ void rpc_infer_message(struct rpc_call *call)
         return;
     }
     drop_message(call);
-    name_peer(call);
     call->request.arrival_ns = pn_clock_now_ns();
     call->request.deadline_ns = deadline_ns(call->deadline);
+    call->request.peer = peer_of;
     call->request.done = on_done;
     call->request.owner = call;
     atomic_fetch_add(&call->rpc->in_serve, 1);
@@ -225,37 +222,84 @@ static grpc_byte_buffer *slices_of(
     return buffer;
 }
 
+/* Strings are encoded into the reply's head: what is held with them. */
+static size_t with_strings(const struct pn_response *response)
+{
+    size_t sum = response->reserved_bytes;
+
+    for (size_t i = 0; i < response->n_outputs; i++) {
+        const struct pn_tensor *t = &response->outputs[i].tensor;
+        const struct pn_bytes *elems = t->data;
+        size_t n = t->dtype == PN_BYTES ? pn_tensor_count(t) : 0;
+
+        for (size_t k = 0; k < n; k++) {
+            if (!pn_size_add(sum, elems[k].len, &sum)) {
+                return SIZE_MAX;
+            }
+        }
+    }
+    return sum;
+}
+
+/* Make *reserved, which is held already, exactly @bytes. */
+static enum pn_code reserve_exactly(
+    struct pn_rpc *rpc, size_t bytes, size_t *reserved, struct pn_error *err)
+{
+    enum pn_code code = PN_OK;
+
+    if (bytes > *reserved) {
+        code = pn_admit_more(rpc->admission, bytes - *reserved, *reserved, err);
+    } else if (bytes < *reserved) {
+        pn_discharge_bytes(rpc->admission, *reserved - bytes);
+    }
+    if (code == PN_OK) {
+        *reserved = bytes;
+    }
+    return code;
+}
+
+/* The message in *out holds *reserved, then 0, until gRPC has let go of it. */
+static enum pn_code hand_over(struct rpc_call *call, const struct pn_wire_reply *wire,
+    size_t *reserved, grpc_byte_buffer **out, struct pn_error *err)
+{
+    grpc_slice *slices = pn_arena_calloc(&call->arena, wire->n_pieces, sizeof *slices);
+    struct rpc_reply *reply = slices ? reply_get(call->rpc, wire->n_pieces + 1) : NULL;
+
+    if (!reply) {
+        return pn_fail(err, PN_EXHAUSTED, "no memory for the reply");
+    }
+    reply->bytes = *reserved;
+    *reserved = 0;
+    *out = slices_of(reply, wire, slices);
+    return PN_OK;
+}
+
+/* The outputs' memory is reserved already; the strings are before they are encoded, and in
+ * the end what is held is what goes over the wire. */
 static enum pn_code encode(struct rpc_call *call, const struct pn_response *response,
     grpc_byte_buffer **out, struct pn_error *err)
 {
     struct pn_rpc *rpc = call->rpc;
-    struct pn_wire_reply wire;
-    struct rpc_reply *reply;
-    grpc_slice *slices;
+    size_t reserved = response->reserved_bytes;
+    struct pn_wire_reply wire = {0};
     enum pn_code code;
 
-    code = pn_wire_infer_reply(
-        call->request.id, response, &call->arena, pn_serve_buffers(rpc->serve), &wire, err);
+    code = reserve_exactly(rpc, with_strings(response), &reserved, err);
+    if (code == PN_OK) {
+        code = pn_wire_infer_reply(call->request.id, response, &call->arena,
+            pn_serve_buffers(rpc->serve), &wire, err);
+    }
+    if (code == PN_OK) {
+        code = reserve_exactly(rpc, wire.bytes, &reserved, err);
+    }
+    if (code == PN_OK) {
+        code = hand_over(call, &wire, &reserved, out, err);
+    }
     if (code != PN_OK) {
-        return code;
+        pn_buffer_unref(wire.head);
+        (void)reserve_exactly(rpc, 0, &reserved, err);
     }
-    slices = pn_arena_calloc(&call->arena, wire.n_pieces, sizeof *slices);
-    code = rpc_admit(rpc, wire.bytes, err);
-    reply = code == PN_OK ? reply_get(rpc, wire.n_pieces + 1) : NULL;
-    if (code == PN_OK && slices && reply) {
-        reply->bytes = wire.bytes;
-        *out = slices_of(reply, &wire, slices);
-        return PN_OK;
-    }
-    if (reply) {
-        atomic_store(&reply->refs, 1);
-        reply->bytes = wire.bytes;
-        reply_release(reply);
-    } else if (code == PN_OK) {
-        pn_discharge_bytes(rpc->admission, wire.bytes);
-    }
-    pn_buffer_unref(wire.head);
-    return code == PN_OK ? pn_fail(err, PN_EXHAUSTED, "no memory for the reply") : code;
+    return code;
 }
 
 static void on_done(struct pn_request *request, const struct pn_response *response)

@@ -7,6 +7,7 @@
 #include "serve/admission.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 static struct pn_metric *refusals(struct pn_metrics *metrics, const char *limit)
 {
@@ -62,10 +63,11 @@ static enum pn_code refuse_message(
         bytes, a->max_message_bytes);
 }
 
-static enum pn_code refuse_bytes(struct pn_admission *a, size_t bytes, struct pn_error *err)
+static enum pn_code refuse_bytes(
+    struct pn_admission *a, size_t bytes, size_t held_bytes, struct pn_error *err)
 {
-    const char *advice =
-        bytes > a->max_bytes ? "a retry cannot help" : "retry when others have finished";
+    bool never = held_bytes > a->max_bytes || bytes > a->max_bytes - held_bytes;
+    const char *advice = never ? "a retry cannot help" : "retry when others have finished";
 
     pn_metric_add(a->refused_bytes, 1);
     return pn_fail(err, PN_EXHAUSTED,
@@ -75,19 +77,25 @@ static enum pn_code refuse_bytes(struct pn_admission *a, size_t bytes, struct pn
 
 enum pn_code pn_admit_bytes(struct pn_admission *a, size_t bytes, struct pn_error *err)
 {
-    size_t before;
-
     if (a->max_message_bytes && bytes > a->max_message_bytes)
         return refuse_message(a, bytes, err);
+    return pn_admit_more(a, bytes, 0, err);
+}
+
+enum pn_code pn_admit_more(
+    struct pn_admission *a, size_t bytes, size_t held_bytes, struct pn_error *err)
+{
+    size_t before;
+
     if (bytes > a->max_bytes)
-        return refuse_bytes(a, bytes, err);
+        return refuse_bytes(a, bytes, held_bytes, err);
     before = atomic_fetch_add_explicit(&a->bytes, bytes, memory_order_relaxed);
     if (before <= a->max_bytes - bytes) {
         pn_metric_add(a->inflight_bytes, (int64_t)bytes);
         return PN_OK;
     }
     atomic_fetch_sub_explicit(&a->bytes, bytes, memory_order_relaxed);
-    return refuse_bytes(a, bytes, err);
+    return refuse_bytes(a, bytes, held_bytes, err);
 }
 
 void pn_discharge_request(struct pn_admission *a)

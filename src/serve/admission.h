@@ -28,8 +28,15 @@ void pn_admission_init(struct pn_admission *a, size_t max_requests, size_t max_b
 
 /* Returns PN_OK, or PN_EXHAUSTED with the sentence; counts the refusal. */
 PN_MUST_USE enum pn_code pn_admit_request(struct pn_admission *a, struct pn_error *err);
+
+/* The bytes of a message: held against the limit of one message too. */
 PN_MUST_USE enum pn_code pn_admit_bytes(
     struct pn_admission *a, size_t bytes, struct pn_error *err);
+
+/* More bytes for a request that has reserved @held_bytes already: its tensors, its reply. What
+ * cannot fit beside them even when nothing else runs is said to be beyond help. */
+PN_MUST_USE enum pn_code pn_admit_more(
+    struct pn_admission *a, size_t bytes, size_t held_bytes, struct pn_error *err);
 void pn_discharge_request(struct pn_admission *a);
 void pn_discharge_bytes(struct pn_admission *a, size_t bytes);
 

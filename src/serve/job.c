@@ -23,6 +23,8 @@ struct pn_job {
     struct pn_times times;
     int64_t rows;
     size_t elems;
+    size_t reserved_bytes;   /* of the buffers, against the limit of bytes in flight */
+    struct pn_error refusal; /* why an output got no memory */
 
     /* one entry per input or output of the signature */
     size_t inputs_max, outputs_max;
@@ -154,6 +156,8 @@ static struct pn_job *job_get(
     job->version = v;
     job->request = request;
     job->n_replies = 0;
+    job->reserved_bytes = 0;
+    job->refusal.code = PN_OK;
     job->times = (struct pn_times){.arrival_ns = request->arrival_ns};
     for (size_t i = 0; i < v->opened->n_outputs; i++)
         job->buffers[i] = NULL;
@@ -162,22 +166,26 @@ static struct pn_job *job_get(
 
 /* ---- answering ------------------------------------------------------------------------- */
 
-static void log_refusal(const struct pn_request *r, enum pn_code code, const char *message)
+static const char *peer_of(struct pn_request *r)
+{
+    return r->peer ? r->peer(r) : "";
+}
+
+static void log_refusal(struct pn_request *r, enum pn_code code, const char *message)
 {
     if (pn_log_enabled(PN_LOG_VERBOSE))
         pn_log(PN_LOG_VERBOSE, "refused %s: %s request=%s model=%s peer=%s",
-            pn_code_text(code), message, r->id ? r->id : "", r->model,
-            r->peer ? r->peer : "");
+            pn_code_text(code), message, r->id ? r->id : "", r->model, peer_of(r));
 }
 
 /* A fault of our own: the caller gets a short number, the log what happened under it. */
-static void hide_internal(const struct pn_request *r, struct pn_error *err)
+static void hide_internal(struct pn_request *r, struct pn_error *err)
 {
     static atomic_uint counter;
     unsigned id = (unsigned)pn_clock_now_ns() * 2654435761U + atomic_fetch_add(&counter, 1);
 
     pn_log(PN_LOG_ERROR, "internal error %08x: %s request=%s model=%s peer=%s", id,
-        err->msg, r->id ? r->id : "", r->model, r->peer ? r->peer : "");
+        err->msg, r->id ? r->id : "", r->model, peer_of(r));
     pn_fail(err, PN_INTERNAL,
         "model \"%s\": internal error %08x, details in the server's log", r->model, id);
 }
@@ -232,12 +240,25 @@ static void succeed(struct pn_job *job)
         .version = job->version->text,
         .outputs = job->replies,
         .n_outputs = job->n_replies,
+        .reserved_bytes = job->reserved_bytes,
         .final = true};
 
     build_replies(job);
     job->times.end_ns = pn_clock_now_ns();
     pn_stats_succeed(job->version->stats, job->rows, &job->times);
+    job->reserved_bytes = 0; /* done's from here */
     job->request->done(job->request, &response);
+}
+
+static void drop_outputs(struct pn_job *job)
+{
+    for (size_t i = 0; i < job->version->opened->n_outputs; i++) {
+        pn_buffer_unref(job->buffers[i]);
+        job->buffers[i] = NULL;
+    }
+    if (job->reserved_bytes)
+        pn_discharge_bytes(&job->serve->admission, job->reserved_bytes);
+    job->reserved_bytes = 0;
 }
 
 /* Answer, and give everything back. The job must not be used afterwards. */
@@ -246,12 +267,13 @@ static void job_finish(struct pn_job *job, enum pn_code code, struct pn_error *e
     struct pn_serve *s = job->serve;
     struct pn_version *v = job->version;
 
-    if (code == PN_OK)
+    if (code == PN_OK) {
         succeed(job);
-    else
+        drop_outputs(job);
+    } else {
+        drop_outputs(job);
         refuse(job->request, v, code, err);
-    for (size_t i = 0; i < v->opened->n_outputs; i++)
-        pn_buffer_unref(job->buffers[i]);
+    }
     job_give_back(s, job);
     pn_version_unref(v);
     settle(s);
@@ -285,19 +307,50 @@ static void make_spares(struct pn_job *job, size_t bytes)
         pn_buffer_unref(spares[i]);
 }
 
-/* pn_place_fn: each output gets a buffer of its own, from the pool. */
+/* What the request holds while it runs: rpc has reserved its inputs. */
+static size_t held_bytes(const struct pn_job *job)
+{
+    size_t sum = job->reserved_bytes;
+
+    for (size_t i = 0; i < job->version->opened->n_inputs; i++)
+        sum += job->inputs[i].dtype == PN_DTYPE_NONE ? 0 : job->inputs[i].bytes;
+    return sum;
+}
+
+/* An output that is sized again gives back what it had. */
+static void forget_output(struct pn_job *job, size_t output)
+{
+    struct pn_buffer *b = job->buffers[output];
+
+    if (!b)
+        return;
+    pn_discharge_bytes(&job->serve->admission, b->bytes);
+    job->reserved_bytes -= b->bytes;
+    job->buffers[output] = NULL;
+    pn_buffer_unref(b);
+}
+
+/* pn_place_fn: each output gets a buffer of its own, from the pool, once the limit of bytes in
+ * flight has room for it: a small message may ask for a reply of gigabytes. */
 static void *place_output(void *ctx, size_t output, const struct pn_tensor *shape)
 {
     struct pn_job *job = ctx;
-    struct pn_error ignored = {0};
+    struct pn_admission *admission = &job->serve->admission;
 
-    if (job->buffers[output])
-        pn_buffer_unref(job->buffers[output]);
-    if (pn_buffer_pool_get(
-            job->serve->buffers, shape->bytes, &job->buffers[output], &ignored) != PN_OK)
-        return NULL;
+    forget_output(job, output);
+    if (pn_admit_more(admission, shape->bytes, held_bytes(job), &job->refusal) != PN_OK)
+        goto fail;
+    if (pn_buffer_pool_get(job->serve->buffers, shape->bytes, &job->buffers[output],
+            &job->refusal) != PN_OK) {
+        pn_discharge_bytes(admission, shape->bytes);
+        goto fail;
+    }
+    job->reserved_bytes += shape->bytes;
     make_spares(job, shape->bytes);
     return job->buffers[output]->data;
+fail:
+    pn_wrap(&job->refusal, "output \"%s\"", job->version->opened->outputs[output].name);
+    return NULL;
 }
 
 /* Nobody waits any more? */
@@ -329,6 +382,8 @@ static enum pn_code compute(struct pn_job *job, struct pn_error *err)
 
     code = pn_model_run_request(job->version->opened, &run, err);
     job->times.ran_ns = pn_clock_now_ns();
+    if (code == PN_EXHAUSTED && job->refusal.code != PN_OK)
+        *err = job->refusal; /* the model only knows that it got no memory */
     if (code == PN_OK)
         pn_version_measured(
             job->version, job->elems, job->times.ran_ns - job->times.start_ns);

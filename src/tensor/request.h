@@ -61,20 +61,23 @@ enum pn_reason {
     PN_REASON_OTHER
 };
 
-/* Borrowed for the duration of done(). On failure there are no outputs. */
+/* Borrowed for the duration of done(), but for @reserved_bytes: those of the outputs' buffers,
+ * reserved against the limit of bytes in flight before the buffers were taken. done() takes
+ * the reservation over and gives it back when the reply has gone. On failure there are no
+ * outputs and nothing is reserved. */
 struct pn_response {
     enum pn_code code;
     const char *message;             /* a sentence; "" on success */
     const char *model, *version;     /* the version that answered */
     const struct pn_output *outputs; /* in the order requested */
     size_t n_outputs;
+    size_t reserved_bytes;
     bool final;
 };
 
 struct pn_request {
     /* const after decode; strings NUL-terminated, "" when absent */
     const char *model, *version, *id;
-    const char *peer; /* who asks, for the log */
     struct pn_input *inputs;
     size_t n_inputs;
     const char **wanted; /* names of the outputs wanted; none = all */
@@ -86,9 +89,13 @@ struct pn_request {
 
     atomic_bool cancelled; /* set by rpc when the caller has gone */
 
+    /* Who asks, for the log; NULL when nobody knows. Called before the final done() by whoever
+     * has the request. */
+    const char *(*peer)(struct pn_request *request);
+
     /* Called from any thread with no lock held. Never blocks. */
     void (*done)(struct pn_request *request, const struct pn_response *response);
-    void *owner; /* of done */
+    void *owner; /* of peer and done */
 };
 
 #endif

@@ -4,7 +4,8 @@
  *
  * The text of model.onnx is a word: "ok", "v2" (another result), "broken" (does not load),
  * "internal" (runs fail with an internal error), "slow" (a run waits until it is let go),
- * "fixed" (one row only), "big" (unknown memory: place() is asked for more than there is).
+ * "fixed" (one row only), "big" (place() is asked for more than there is), "wide" (each output
+ * takes FAKE_WIDE_BYTES), "late" (fails after it has sized its outputs, as if cancelled).
  * Signature: x FP32 [-1,2], ids INT64 [-1], extra FP32 [-1,1] optional -> y FP32 [-1,2]
  * (x + 1, in "v2" x + 2), n INT64 [-1] (ids). */
 #ifndef PN_TESTS_FAKE_MODEL_H
@@ -19,6 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { FAKE_WIDE_BYTES = 600 << 10 };
 
 struct fake {
     struct pn_model base;
@@ -42,15 +45,19 @@ static enum pn_code fake_outputs(
             continue;
         if (strcmp(f->word, "big") == 0)
             t->bytes = (size_t)1 << 60;
+        if (strcmp(f->word, "wide") == 0)
+            t->bytes = FAKE_WIDE_BYTES;
         t->data = run->place(run->place_ctx, i, t);
         if (!t->data)
             return pn_fail(
                 err, PN_EXHAUSTED, "no memory for output \"%s\"", f->outputs[i].name);
-        if (t->bytes > 0)
-            memcpy(t->data, run->inputs[i].data, t->bytes);
-        for (size_t k = 0; i == 0 && k < t->bytes / sizeof(float); k++)
+        if (run->inputs[i].bytes > 0)
+            memcpy(t->data, run->inputs[i].data, run->inputs[i].bytes);
+        for (size_t k = 0; i == 0 && k < run->inputs[i].bytes / sizeof(float); k++)
             ((float *)t->data)[k] += add;
     }
+    if (strcmp(f->word, "late") == 0 && pn_tensor_count(&run->inputs[0]) > 2)
+        return pn_fail(err, PN_CANCELLED, "cancelled between two steps");
     return PN_OK;
 }
 

@@ -67,6 +67,31 @@ START_TEST(test_bytes)
 }
 END_TEST
 
+/* What one request holds already counts when it is told whether a retry can help. */
+START_TEST(test_more_for_one_request)
+{
+    struct pn_error err = {0};
+
+    setup_limits();
+    ck_assert_int_eq(pn_admit_more(&a, 700, 0, &err), PN_OK); /* no message: over 600 */
+    ck_assert_int_eq(pn_admit_more(&a, 400, 0, &err), PN_EXHAUSTED);
+    ck_assert_str_eq(err.msg, "no room for 400 more bytes within the 1000 that "
+                              "--max-inflight-bytes allows; retry when "
+                              "others have finished");
+    ck_assert_int_eq(pn_admit_more(&a, 400, 600, &err), PN_EXHAUSTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "retry when others have finished"));
+    ck_assert_int_eq(pn_admit_more(&a, 400, 601, &err), PN_EXHAUSTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "a retry cannot help"));
+    ck_assert_int_eq(pn_admit_more(&a, 1001, 0, &err), PN_EXHAUSTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "a retry cannot help"));
+    ck_assert_int_eq(pn_admit_more(&a, SIZE_MAX, SIZE_MAX, &err), PN_EXHAUSTED);
+    ck_assert_double_eq(pn_metric_value(a.refused_bytes), 5);
+    pn_discharge_bytes(&a, 700);
+    ck_assert_uint_eq(atomic_load(&a.bytes), 0);
+    pn_metrics_close(metrics);
+}
+END_TEST
+
 static void *admit_often(void *most)
 {
     for (int i = 0; i < 20000; i++) {
@@ -100,7 +125,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_requests, test_bytes, test_from_many_threads};
+    const TTest *const tests[] = {
+        test_requests, test_bytes, test_more_for_one_request, test_from_many_threads};
 
     return suite_run("admission", tests, sizeof tests / sizeof tests[0]);
 }

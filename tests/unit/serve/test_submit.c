@@ -194,8 +194,61 @@ START_TEST(test_errors_of_the_model)
     refused(PN_INVALID, "model \"m\": input \"ids\": id 101 is beyond 100");
     served_stop();
     start_with("big");
-    ck_assert_int_eq(ask(&a), PN_EXHAUSTED);
-    ck_assert_ptr_nonnull(strstr(a.message, "model \"m\": no memory for output \"y\""));
+    refused(PN_EXHAUSTED,
+        "model \"m\": output \"y\": no room for 1152921504606846976 more bytes within the "
+        "1048576 that --max-inflight-bytes allows; a retry cannot help");
+    served_stop();
+}
+END_TEST
+
+static size_t bytes_held(void)
+{
+    return atomic_load(&pn_serve_admission(served)->bytes);
+}
+
+/* Output bytes are reserved before their memory is taken, handed over with the reply, and
+ * given back whatever the end. */
+START_TEST(test_bytes_of_a_reply)
+{
+    static const char message[] =
+        "model \"m\": output \"%s\": no room for 614400 more bytes within the 1048576 that "
+        "--max-inflight-bytes allows; %s";
+    struct pn_error err = {0};
+    char expected[256];
+
+    start_with("ok");
+    ck_assert_int_eq(ask(&a), PN_OK);
+    ck_assert_uint_eq(a.reserved_bytes, 4 * sizeof(float) + 2 * sizeof(int64_t));
+    ck_assert_uint_eq(bytes_held(), 0); /* nothing beyond what done() was told of */
+    served_stop();
+
+    start_with("wide");
+    snprintf(expected, sizeof expected, message, "n", "a retry cannot help");
+    refused(PN_EXHAUSTED, expected); /* y had its memory by then */
+    ck_assert_uint_eq(a.reserved_bytes, 0);
+    ck_assert_uint_eq(bytes_held(), 0);
+    a.wanted[0] = "y";
+    a.request.n_wanted = 1;
+    ck_assert_int_eq(ask(&a), PN_OK);
+    ck_assert_uint_eq(a.reserved_bytes, FAKE_WIDE_BYTES);
+    ck_assert_uint_eq(bytes_held(), 0);
+
+    asked_init(&a, "m", 2); /* while another reply of that size has not gone */
+    a.wanted[0] = "y";
+    a.request.n_wanted = 1;
+    ck_assert_int_eq(
+        pn_admit_more(pn_serve_admission(served), FAKE_WIDE_BYTES, 0, &err), PN_OK);
+    snprintf(expected, sizeof expected, message, "y", "retry when others have finished");
+    refused(PN_EXHAUSTED, expected);
+    ck_assert_uint_eq(bytes_held(), FAKE_WIDE_BYTES);
+    pn_discharge_bytes(pn_serve_admission(served), FAKE_WIDE_BYTES);
+    ck_assert_double_eq(
+        served_metric("pinnace_requests_refused_total{limit=\"bytes\"} "), 2);
+    served_stop();
+
+    start_with("late"); /* cancelled while it ran, its outputs sized */
+    refused(PN_CANCELLED, "model \"m\": cancelled between two steps");
+    ck_assert_uint_eq(bytes_held(), 0);
     served_stop();
 }
 END_TEST
@@ -356,9 +409,10 @@ int main(void)
         test_inputs_in_any_order, test_not_found, test_wrong_inputs,
         test_shape_too_large_to_count, test_wrong_outputs,
         test_fixed_rows_say_how_to_export, test_max_batch_size, test_errors_of_the_model,
-        test_internal_errors_hide_their_detail, test_late_and_cancelled_are_never_computed,
-        test_queue, test_tiny_models_run_on_the_caller,
-        test_warm_requests_take_nothing_from_the_heap, test_draining};
+        test_bytes_of_a_reply, test_internal_errors_hide_their_detail,
+        test_late_and_cancelled_are_never_computed, test_queue,
+        test_tiny_models_run_on_the_caller, test_warm_requests_take_nothing_from_the_heap,
+        test_draining};
 
     return suite_run("submit", tests, sizeof tests / sizeof tests[0]);
 }
