@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Conformance: `pinnace check` over the ONNX backend test data of Debian's libonnx-testdata.
+"""Conformance: `pinnace check` over the ONNX backend test data of Debian's libonnx-testdata,
+then over random graphs (random_graphs.py has a longer run of them).
 
-    PINNACE_BINARY=build/dev/pinnace tests/onnx/run.py [--update] [--reasons] [name…]
+    PINNACE_BINARY=build/dev/pinnace tests/onnx/run.py [--update] [--reasons] [--no-random]
+        [name…]
 
 Prints "N of 932 pass" and fails when a case of expected_pass.txt does not pass any more. A
 case that passes and is not in the list is no failure; --update writes the list anew.
@@ -21,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 DATA = pathlib.Path(os.environ.get("ONNX_TESTDATA", "/usr/share/libonnx-testdata/data/node"))
 EXPECTED = HERE / "expected_pass.txt"
 TIMEOUT_S = 60
+RANDOM_GRAPHS, RANDOM_SEED, RANDOM_SECONDS = 600, 1, 45  # half a minute, seldom more
 
 
 def check(binary, case):
@@ -63,10 +66,19 @@ def print_reasons(results):
                                  " …" if len(names) > 3 else ""))
 
 
+def random_graphs(binary):
+    """(good, bad) of the graphs that every run of the tests sees."""
+    import random_graphs as graphs  # needs requirements.txt, the rest of this file does not
+    import same_bits
+    return graphs.run(binary, RANDOM_SEED, RANDOM_GRAPHS, RANDOM_SECONDS,
+                      library=same_bits.Library(binary))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--reasons", action="store_true")
+    parser.add_argument("--no-random", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     binary = os.environ.get("PINNACE_BINARY")
@@ -88,7 +100,11 @@ def main():
         print("%s: status %d: %s" % (name, *results[name]))
     print("%d of %d pass" % (len(passed), len(results)))
     failed = len(set(lost) | died)
-    print("%d passed, %d failed" % (len(expected) - len(lost), failed))
+    good = len(expected) - len(lost)
+    if not options.names and not options.no_random:
+        more, bad = random_graphs(binary)
+        good, failed = good + more, failed + bad
+    print("%d passed, %d failed" % (good, failed))
     return 1 if failed else 0
 
 
