@@ -154,6 +154,18 @@ static enum pn_code compute(const struct pn_node *n, const struct pn_tensor *x, 
     return PN_OK;
 }
 
+/* The transform of every row. A transform of single scores takes the table as one row. */
+static void transform_rows(
+    const struct linear *s, float *table, size_t rows, size_t columns)
+{
+    if (s->transform == PN_ML_LOGISTIC) {
+        columns *= rows;
+        rows = rows > 0;
+    }
+    for (size_t i = 0; i < rows; i++)
+        pn_ml_transform(s->transform, table + i * columns, columns);
+}
+
 /* ---- LinearRegressor ------------------------------------------------------------------ */
 
 static enum pn_code regressor_infer(
@@ -182,8 +194,8 @@ static enum pn_code regressor_run(
     size_t rows = 0;
     const enum pn_code code =
         compute(n, pn_run_in(r, n, 0), pn_run_scratch(r), y, &rows, err);
-    for (size_t i = 0; code == PN_OK && i < rows; i++)
-        pn_ml_transform(s->transform, y + i * s->scores, s->scores);
+    if (code == PN_OK)
+        transform_rows(s, y, rows, s->scores);
     return code;
 }
 
@@ -264,22 +276,28 @@ static void label_row(
         ((int64_t *)y->data)[i] = positive ? s->int_labels[0] : zero_one[0];
 }
 
-/* Row @i's columns from its raw scores. */
-static void score_row(const struct linear *s, const float *scores, float *out)
+/* One score for two labels: both columns of every row. */
+static void two_columns(
+    const struct linear *s, const float *scores, float *table, size_t rows)
 {
-    if (s->columns == s->scores) {
-        memcpy(out, scores, s->scores * sizeof(*out));
-        pn_ml_transform(s->transform, out, s->columns);
+    const bool logistic = s->transform == PN_ML_LOGISTIC;
+    for (size_t i = 0; i < rows; i++) {
+        table[2 * i] = logistic ? -scores[i] : 1 - scores[i];
+        table[2 * i + 1] = scores[i];
+    }
+    if (logistic)
+        transform_rows(s, table, rows, 2);
+}
+
+static void fill_table(
+    const struct linear *s, const float *scores, float *table, size_t rows)
+{
+    if (s->columns != s->scores) {
+        two_columns(s, scores, table, rows);
         return;
     }
-    if (s->transform == PN_ML_LOGISTIC) {
-        out[0] = -scores[0];
-        out[1] = scores[0];
-        pn_ml_transform(PN_ML_LOGISTIC, out, 2);
-        return;
-    }
-    out[0] = 1 - scores[0];
-    out[1] = scores[0];
+    memcpy(table, scores, rows * s->scores * sizeof(*table));
+    transform_rows(s, table, rows, s->columns);
 }
 
 static enum pn_code classifier_run(
@@ -293,13 +311,13 @@ static enum pn_code classifier_run(
     float *room = scores + (x->rank > 1 ? (size_t)x->dims[0] : 1) * s->scores;
     size_t rows = 0;
     const enum pn_code code = compute(n, x, room, scores, &rows, err);
-    for (size_t i = 0; code == PN_OK && i < rows; i++) {
-        if (label != NULL)
-            label_row(s, label, i, scores + i * s->scores);
-        if (table != NULL)
-            score_row(s, scores + i * s->scores, (float *)table->data + i * s->columns);
-    }
-    return code;
+    if (code != PN_OK || rows == 0)
+        return code;
+    for (size_t i = 0; label != NULL && i < rows; i++)
+        label_row(s, label, i, scores + i * s->scores);
+    if (table != NULL)
+        fill_table(s, scores, table->data, rows);
+    return PN_OK;
 }
 
 const struct pn_op_entry pn_op_linearclassifier = {
