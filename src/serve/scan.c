@@ -254,10 +254,40 @@ static enum pn_code take_version(
     return add_version(m, number, path, stamp, err);
 }
 
+/* The model file in @m's own directory, or NULL if there is none or no memory. */
+static char *bare_file(const struct pn_found_model *m)
+{
+    const char *file = m->config.default_model_filename;
+    char *path = pn_path_join(m->dir, file && *file ? file : DEFAULT_MODEL_NAME);
+
+    if (path && !pn_is_file(path)) {
+        pn_free(path);
+        path = NULL;
+    }
+    return path;
+}
+
+/* A model without version directories whose file lies in its own is version 1. */
+static enum pn_code take_bare(
+    struct pn_found_model *m, char *take_path, uint64_t config_stamp, struct pn_error *err)
+{
+    const int64_t number = 1;
+    uint64_t stamp = pn_file_stamp(take_path) + config_stamp;
+    enum pn_code code = PN_OK;
+
+    if (m->has_config && m->config.policy == PN_VERSIONS_SPECIFIC)
+        code = check_specific(m, &number, 1, err);
+    if (code == PN_OK)
+        return add_version(m, number, take_path, stamp, err);
+    pn_free(take_path);
+    return code;
+}
+
 static enum pn_code choose_versions(
-    struct pn_found_model *m, uint64_t config_stamp, struct pn_error *err)
+    struct pn_found_model *m, bool may_be_bare, uint64_t config_stamp, struct pn_error *err)
 {
     bool specific = m->has_config && m->config.policy == PN_VERSIONS_SPECIFIC;
+    char *bare = NULL;
     enum pn_code code;
     int64_t *numbers;
     size_t n;
@@ -265,7 +295,11 @@ static enum pn_code choose_versions(
     code = list_versions(m->dir, &numbers, &n, err);
     if (code != PN_OK)
         return code;
-    if (n == 0)
+    if (n == 0 && may_be_bare)
+        bare = bare_file(m);
+    if (bare)
+        code = take_bare(m, bare, config_stamp, err);
+    else if (n == 0)
         code = pn_fail(err, PN_INVALID,
             "no version in %s: expected %s/1/" DEFAULT_MODEL_NAME, m->dir, m->dir);
     else if (specific)
@@ -280,9 +314,10 @@ static enum pn_code choose_versions(
 
 /* ---- the three forms of a PATH -------------------------------------------------------- */
 
-/* A fault of the model is kept with it; only missing memory fails the scan. */
-static enum pn_code scan_model(
-    struct pn_scan *scan, const char *dir, const char *name, struct pn_error *err)
+/* A fault of the model is kept with it; only missing memory fails the scan. @may_be_bare: its
+ * file may lie in @dir itself, as for a PATH; a repository's models have versions. */
+static enum pn_code scan_model(struct pn_scan *scan, const char *dir, const char *name,
+    bool may_be_bare, struct pn_error *err)
 {
     struct pn_error failure = {0};
     struct pn_found_model *m;
@@ -302,31 +337,40 @@ static enum pn_code scan_model(
         code = read_config(m, config, &failure);
     pn_free(config);
     if (code == PN_OK)
-        code = choose_versions(m, config_stamp, &failure);
+        code = choose_versions(m, may_be_bare, config_stamp, &failure);
     if (code == PN_EXHAUSTED)
         return no_memory(err);
     m->failure = failure;
     return PN_OK;
 }
 
-/* Does @dir hold a configuration or a version directory? With @with_file a version counts
- * only with the model file in it: a repository may hold a model that is named "1". */
-static bool looks_like_model(const char *dir, bool with_file)
+static bool has_file(const char *dir, const char *name)
+{
+    char *path = pn_path_join(dir, name);
+    bool found = path && pn_is_file(path);
+
+    pn_free(path);
+    return found;
+}
+
+/* Does @dir hold a configuration or a version directory? With @is_path, as a PATH, the model
+ * file itself will do, and a version counts only with the model file in it: a repository may
+ * hold a model that is named "1". */
+static bool looks_like_model(const char *dir, bool is_path)
 {
     struct pn_error err = {0};
-    char *config = pn_path_join(dir, CONFIG_NAME);
-    bool found = config && pn_is_file(config);
+    bool found =
+        has_file(dir, CONFIG_NAME) || (is_path && has_file(dir, DEFAULT_MODEL_NAME));
     int64_t *numbers = NULL;
     size_t n = 0;
 
-    pn_free(config);
     if (found || list_versions(dir, &numbers, &n, &err) != PN_OK)
         return found;
     for (size_t i = 0; i < n && !found; i++) {
         struct pn_str file = {0};
 
         pn_str_printf(&file, "%s/%lld/" DEFAULT_MODEL_NAME, dir, (long long)numbers[i]);
-        found = !with_file || (!file.failed && pn_is_file(file.data));
+        found = !is_path || (!file.failed && pn_is_file(file.data));
         pn_str_fini(&file);
     }
     pn_free(numbers);
@@ -350,7 +394,7 @@ static enum pn_code scan_repository(
         else if (!looks_like_model(dir, false))
             pn_log(PN_LOG_WARNING, "%s has no version directory: skipped", dir);
         else
-            code = scan_model(scan, dir, names.names[i], err);
+            code = scan_model(scan, dir, names.names[i], false, err);
         pn_free(dir);
     }
     pn_names_fini(&names);
@@ -423,7 +467,7 @@ static enum pn_code scan_path(struct pn_scan *scan, const char *path, struct pn_
     name = base_name(path);
     if (!name)
         return no_memory(err);
-    code = scan_model(scan, path, name, err);
+    code = scan_model(scan, path, name, true, err);
     pn_free(name);
     return code;
 }

@@ -3,8 +3,8 @@
  * What lies in the model repositories: models, their configuration, the versions wanted.
  *
  * A PATH is an .onnx file (named after its stem, version 1), a model directory (integer
- * version directories inside) or a repository of model directories. Symbolic links are
- * followed; names that begin with a dot are not looked at, since Kubernetes keeps the real
+ * version directories inside, or model.onnx itself: version 1) or a repository of model
+ * directories. Symbolic links are followed; names that begin with a dot are not looked at, since Kubernetes keeps the real
  * folders of a mounted ConfigMap there.
  * Life: pn_scan_paths -> read -> pn_scan_fini. Threading: one thread at a time. */
 #ifndef PN_SERVE_SCAN_H

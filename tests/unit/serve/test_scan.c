@@ -85,6 +85,40 @@ START_TEST(test_model_folder)
 }
 END_TEST
 
+/* A folder with the model file and no version: version 1, but only as a PATH. */
+START_TEST(test_folder_without_version)
+{
+    tree_open();
+    tree_write("all/ranker/model.onnx", "ok");
+    tree_write("all/other/2/model.onnx", "ok");
+    ck_assert_int_eq(scan_at("all/ranker/"), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_str_eq(versions("ranker"), "1");
+    ck_assert_ptr_nonnull(strstr(scan.models[0].versions[0].path, "ranker/model.onnx"));
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_str_eq(versions("other"), "2");
+    pn_scan_fini(&scan);
+    tree_write("all/ranker/config.pbtxt", "version_policy: { specific { versions: [2] } }");
+    ck_assert_int_eq(scan_at("all/ranker"), PN_OK);
+    ck_assert_int_eq(scan.models[0].failure.code, PN_INVALID);
+    pn_scan_fini(&scan);
+    tree_write("all/ranker/config.pbtxt", "default_model_filename: \"net.onnx\"");
+    tree_write("all/ranker/net.onnx", "ok");
+    ck_assert_int_eq(scan_at("all/ranker"), PN_OK);
+    ck_assert_str_eq(versions("ranker"), "1");
+    ck_assert_ptr_nonnull(strstr(scan.models[0].versions[0].path, "ranker/net.onnx"));
+    pn_scan_fini(&scan);
+    tree_write("all/ranker/7/model.onnx", "ok");
+    tree_write("all/ranker/config.pbtxt", "");
+    ck_assert_int_eq(scan_at("all/ranker"), PN_OK);
+    ck_assert_str_eq(versions("ranker"), "7");
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
 START_TEST(test_repository)
 {
     tree_open();
@@ -263,9 +297,10 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {test_file, test_missing_folder_says_what_is_expected,
-        test_model_folder, test_repository, test_links_are_followed, test_policies,
-        test_faults_of_a_model, test_configuration_names_the_file,
-        test_one_name_in_two_places, test_builtin_yields_to_the_users, test_stamps};
+        test_model_folder, test_folder_without_version, test_repository,
+        test_links_are_followed, test_policies, test_faults_of_a_model,
+        test_configuration_names_the_file, test_one_name_in_two_places,
+        test_builtin_yields_to_the_users, test_stamps};
 
     return suite_run("scan", tests, sizeof tests / sizeof tests[0]);
 }
