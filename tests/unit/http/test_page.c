@@ -49,6 +49,7 @@ static void start_serve(void)
 {
     struct pn_error err = {0};
 
+    atomic_store(&loaded, false);
     ck_assert_int_eq(pn_serve_start(serve, on_loaded, NULL, &err), PN_OK);
     for (int i = 0; i < 10000 && !atomic_load(&loaded); i++)
         usleep(1000);
