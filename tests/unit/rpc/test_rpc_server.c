@@ -192,6 +192,48 @@ START_TEST(stale_socket_is_replaced)
 }
 END_TEST
 
+/* Clients see the path they asked for, and the mode is exact whatever the umask. */
+START_TEST(socket_has_its_name_and_mode)
+{
+    static const unsigned modes[] = {0600, 0660, 0777};
+    struct rpc_listeners l;
+    struct sockaddr_un a;
+    struct stat st;
+
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        socklen_t len = sizeof a;
+        mode_t before = umask(i == 0 ? 0 : 077);
+        rpc_listeners_init(&l);
+        ck_assert_int_eq(rpc_listen_uds(&l, path, modes[i], &err), PN_OK);
+        (void)umask(before);
+        ck_assert_int_eq(stat(path, &st), 0);
+        ck_assert_int_eq(st.st_mode & 0777, modes[i]);
+        ck_assert_int_eq(getsockname(l.uds, (struct sockaddr *)&a, &len), 0);
+        ck_assert_str_eq(a.sun_path, path);
+        rpc_listeners_close(&l);
+        ck_assert_int_ne(access(path, F_OK), 0);
+    }
+}
+END_TEST
+
+/* The longest path there is: nothing is appended to it but for the lock. */
+START_TEST(longest_path)
+{
+    struct sockaddr_un a;
+    char longest[sizeof a.sun_path];
+    struct rpc_listeners l;
+
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest, path, strlen(path));
+    longest[sizeof longest - 1] = '\0';
+    rpc_listeners_init(&l);
+    ck_assert_int_eq(rpc_listen_uds(&l, longest, 0600, &err), PN_OK);
+    ck_assert_int_eq(access(longest, F_OK), 0);
+    rpc_listeners_close(&l);
+    ck_assert_int_ne(access(longest, F_OK), 0);
+}
+END_TEST
+
 START_TEST(what_cannot_be_listened_on)
 {
     struct rpc_listeners l;
@@ -268,7 +310,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {health_of_a_whole_life, close_without_start,
-        stale_socket_is_replaced, what_cannot_be_listened_on, tcp_peers_are_named};
+        stale_socket_is_replaced, socket_has_its_name_and_mode, longest_path,
+        what_cannot_be_listened_on, tcp_peers_are_named};
     int rc;
 
     if (!mkdtemp(folder)) {
