@@ -7,6 +7,7 @@
 
 #include "graph/fused.h"
 
+#include <assert.h>
 #include <string.h>
 
 bool linear_read(const struct pn_graph *g, const struct pn_node *n, struct linear *out)
@@ -39,6 +40,7 @@ enum pn_code linear_write(
     struct pn_value *in[3] = {l->a, l->b, l->c};
     struct pn_attr attr[4];
     size_t n_attrs = 0;
+    assert(l->n_params <= 2);
     if (l->trans_b)
         attr[n_attrs++] = pass_attr_int(g, "transB", 1);
     if (l->activation)
