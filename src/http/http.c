@@ -22,10 +22,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     CONNECTIONS_MAX = 64,
+    CLIENT_CONNECTIONS_MAX = 32, /* of one address, so that none keeps the others out */
     IDLE_SECONDS = 15,
     CONNECTION_BYTES = 16 << 10,
     BODY_MAX_BYTES = 64 << 20,
@@ -192,6 +194,29 @@ static int wait_ms(struct MHD_Daemon *daemon)
     return ms > 60000 ? 60000 : (int)ms;
 }
 
+static unsigned connections(struct MHD_Daemon *daemon)
+{
+    return MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+        ->num_connections;
+}
+
+/* Do what there is to do; @woken when a socket called for it. The library looks at its listener
+ * before it closes connections: at the limit it would accept no more once the last one had
+ * gone, for nothing would call it again. And without descriptors it leaves a caller where it
+ * is, so that the listener goes on calling: then a pause is what there is to do. */
+static void run_once(struct MHD_Daemon *daemon, bool woken)
+{
+    static const struct timespec pause = {.tv_nsec = 10000000};
+    unsigned before = connections(daemon), after;
+
+    MHD_run(daemon);
+    after = connections(daemon);
+    if (after < before)
+        MHD_run(daemon);
+    else if (woken && after == 0)
+        nanosleep(&pause, NULL);
+}
+
 static void *http_main(void *arg)
 {
     struct pn_http *h = arg;
@@ -203,9 +228,11 @@ static void *http_main(void *arg)
     fds[0] = (struct pollfd){.fd = info->epoll_fd, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = h->stop_fd, .events = POLLIN};
     while (!atomic_load(&h->stop)) {
-        if (poll(fds, 2, wait_ms(h->daemon)) < 0 && errno != EINTR)
+        int ready = poll(fds, 2, wait_ms(h->daemon));
+
+        if (ready < 0 && errno != EINTR)
             pn_log(PN_LOG_ERROR, "http: poll: %s", strerror(errno));
-        MHD_run(h->daemon);
+        run_once(h->daemon, ready > 0 && fds[0].revents);
     }
     return NULL;
 }
@@ -234,6 +261,7 @@ static enum pn_code start_daemon(struct pn_http *h, int take_fd, struct pn_error
     h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle,
         h, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, take_fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CLIENT_CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
