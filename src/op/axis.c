@@ -5,6 +5,7 @@
  * x is seen as [outer, n, inner]; the n elements of one (outer, inner) are inner apart.
  * Source: ONNX operator specification, the operators named. */
 #include "op/element.h"
+#include "op/softmax_rows.h"
 #include "op/support.h"
 #include "tensor/shape.h"
 
@@ -111,9 +112,7 @@ static enum pn_code softmax_run(
     if (x->bytes == 0)
         return PN_OK;
     if (x->dtype == PN_FP32 && axis == x->rank - 1)
-        for (size_t o = 0; o < l.outer; o++)
-            pn_kernels()->f32_softmax(
-                (const float *)x->data + o * l.n, (float *)y->data + o * l.n, l.n);
+        pn_f32_softmax_rows(x->data, y->data, l.outer, l.n);
     else
         each_lane(n, r, loops[x->dtype].softmax, false);
     return PN_OK;

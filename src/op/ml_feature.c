@@ -3,6 +3,7 @@
  * Feature preparation of classic pipelines: Scaler, Normalizer, Imputer, Binarizer,
  * FeatureVectorizer, ArrayFeatureExtractor.
  * Source: ONNX-ML operator specification, the operators named. */
+#include "op/convert.h"
 #include "op/gather.h"
 #include "op/ml.h"
 #include "tensor/shape.h"
@@ -27,6 +28,15 @@ static size_t columns_of(const struct pn_tensor *x)
 
 /* ---- Scaler: (x - offset) * scale, a value for all columns or one for each ------------ */
 
+static void scale_row(float *y, size_t columns, const float *offset, size_t offsets,
+    const float *scale, size_t scales)
+{
+    for (size_t i = 0; i < columns && offsets > 0; i++)
+        y[i] -= offset[offsets == 1 ? 0 : i];
+    for (size_t i = 0; i < columns && scales > 0; i++)
+        y[i] *= scale[scales == 1 ? 0 : i];
+}
+
 static enum pn_code scaler_run(
     const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
@@ -43,12 +53,9 @@ static enum pn_code scaler_run(
     if ((offsets > 1 && offsets != columns) || (scales > 1 && scales != columns))
         return pn_fail(err, PN_INVALID, "Scaler %s: %zu offsets, %zu scales, %zu columns",
             n->name, offsets, scales, columns);
-    for (size_t i = 0; i < count; i++) {
-        const size_t at = i % columns;
-        const float shift = offsets == 0 ? 0 : offset[offsets == 1 ? 0 : at];
-        const float factor = scales == 0 ? 1 : scale[scales == 1 ? 0 : at];
-        y[i] = (pn_ml_at(x, i) - shift) * factor;
-    }
+    pn_convert(x->data, x->dtype, y, PN_FP32, count);
+    for (size_t at = 0; at < count; at += columns)
+        scale_row(y + at, columns, offset, offsets, scale, scales);
     return PN_OK;
 }
 
@@ -65,11 +72,11 @@ const struct pn_op_entry pn_op_scaler = {
 
 enum norm { NORM_MAX, NORM_L1, NORM_L2 };
 
-static float row_norm(enum norm norm, const struct pn_tensor *x, size_t at, size_t n)
+static float row_norm(enum norm norm, const float *x, size_t n)
 {
     float result = norm == NORM_MAX ? -INFINITY : 0;
     for (size_t i = 0; i < n; i++) {
-        const float v = pn_ml_at(x, at + i);
+        const float v = x[i];
         if (norm == NORM_MAX)
             result = v > result ? v : result;
         else
@@ -91,12 +98,11 @@ static enum pn_code normalizer_run(
     if (text != NULL && norm == NORM_MAX && !pn_node_string_is(n, "norm", "MAX"))
         return pn_fail(err, PN_INVALID, "Normalizer %s: norm %.*s", n->name, (int)text->len,
             text->data);
+    pn_convert(x->data, x->dtype, y, PN_FP32, count);
     for (size_t at = 0; at < count; at += columns) {
-        const float divisor = row_norm(norm, x, at, columns);
-        for (size_t i = 0; i < columns; i++) {
-            const float v = pn_ml_at(x, at + i);
-            y[at + i] = divisor != 0 ? v / divisor : v;
-        }
+        const float divisor = row_norm(norm, y + at, columns);
+        for (size_t i = 0; i < columns && divisor != 0; i++)
+            y[at + i] /= divisor;
     }
     return PN_OK;
 }

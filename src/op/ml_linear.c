@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "op/convert.h"
 #include "op/ml.h"
+#include "op/softmax_rows.h"
 #include "tensor/shape.h"
 
 #include <string.h>
@@ -158,6 +159,10 @@ static enum pn_code compute(const struct pn_node *n, const struct pn_tensor *x, 
 static void transform_rows(
     const struct linear *s, float *table, size_t rows, size_t columns)
 {
+    if (s->transform == PN_ML_SOFTMAX) {
+        pn_f32_softmax_rows(table, table, rows, columns);
+        return;
+    }
     if (s->transform == PN_ML_LOGISTIC) {
         columns *= rows;
         rows = rows > 0;
