@@ -368,7 +368,7 @@ static void tune(int fd, bool uds)
 int rpc_listener_accept(struct rpc_listeners *l, int fd)
 {
     for (;;) {
-        struct sockaddr_storage a;
+        struct sockaddr_storage a = {0};
         socklen_t len = sizeof a;
         char text[RPC_PEER_BYTES] = "";
         int got = accept4(fd, (struct sockaddr *)&a, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
