@@ -121,7 +121,7 @@ static int32_t extreme(struct pn_dims *d, enum pn_dim_op op, int32_t a, int32_t 
         a = b;
         b = swap;
     }
-    return dim_symbol_op(d, op, a, b);
+    return dim_symbol_op(d, (int)op, a, b);
 }
 
 static int32_t broadcast(struct pn_dims *d, int32_t a, int32_t b)
