@@ -125,7 +125,12 @@ START_TEST(reply_reads_back)
         {"none", {PN_INT64, 1, {0}, NULL, 0}, NULL},
         {"scalar", {PN_FP64, 0, {0}, NULL, 8}, NULL},
     };
-    struct pn_response response = {PN_OK, "", "mod", "12", outputs, 4, true};
+    struct pn_response response = {.message = "",
+        .model = "mod",
+        .version = "12",
+        .outputs = outputs,
+        .n_outputs = 4,
+        .final = true};
     struct pn_wire_reply reply;
     Inference__ModelInferResponse *got;
     uint8_t *bytes;
