@@ -93,7 +93,8 @@ START_TEST(test_forms_of_a_flag)
     accepted("a --log-format=json --threads=3");
     ck_assert(config.json_log);
     ck_assert_uint_eq(config.allotment.cpus, 3);
-    accepted("a --threads=auto --threads-cap=1 --cpu-rounding=ceil --cpu-request-milli=1500");
+    accepted(
+        "a --threads=auto --threads-cap=1 --cpu-rounding=ceil --cpu-request-milli=1500");
     ck_assert_uint_ge(config.allotment.cpus, 1);
     ck_assert_int_eq(config.cpu_request_milli, 1500);
     accepted("a --max-inflight-bytes=1MiB");
