@@ -167,16 +167,18 @@ static void measure(const struct pn_version *v, const struct pn_tensor *inputs,
 {
     const struct pn_model *m = v->opened;
     bool have_rows = false;
+    size_t count;
 
     *rows = 1;
     *elems = 0;
     for (size_t i = 0; i < m->n_inputs; i++) {
         if (inputs[i].dtype == PN_DTYPE_NONE)
             continue;
-        *elems += pn_tensor_count(&inputs[i]);
+        count = pn_tensor_count(&inputs[i]);
+        *elems += count;
         if (have_rows || inputs[i].rank < 1 || m->inputs[i].dims[0] >= 0)
             continue;
-        *rows = inputs[i].dims[0];
+        *rows = count ? inputs[i].dims[0] : 0; /* [2^62, 0] is no row, only a number */
         have_rows = true;
     }
     if (*elems == 0)
