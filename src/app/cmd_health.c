@@ -6,6 +6,7 @@
 #include "rpc/rpc.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct health_options {
     const char *service;
@@ -40,6 +41,13 @@ static const struct pn_option_table table = {
     .n_options = sizeof options / sizeof options[0],
 };
 
+/* A server on every address answers on loopback; "::" on that of IPv4 too. */
+static bool is_any(const char *host)
+{
+    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 ||
+           strcmp(host, "[::]") == 0;
+}
+
 /* The address that a server with this environment listens on. */
 static bool address_of(const struct pn_parsed *parsed, struct pn_str *out)
 {
@@ -54,7 +62,9 @@ static bool address_of(const struct pn_parsed *parsed, struct pn_str *out)
     host = pn_option_environment("grpc-address");
     if (uds)
         pn_str_printf(out, "unix:%s", uds);
-    else if (host && *host != '0' && *host != ':') /* not the address for "any" */
+    else if (host && strchr(host, ':') && *host != '[' && !is_any(host))
+        pn_str_printf(out, "[%s]:%s", host, port ? port : "8001");
+    else if (host && !is_any(host))
         pn_str_printf(out, "%s:%s", host, port ? port : "8001");
     else
         pn_str_printf(out, "127.0.0.1:%s", port ? port : "8001");

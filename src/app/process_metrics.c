@@ -66,18 +66,19 @@ static void collect_memory(void)
     fclose(f);
 }
 
-/* Entries of a directory of /proc, without "." and "..". */
-static double count_entries(const char *path)
+/* Show the entries of a directory of /proc, without "." and "..". With no descriptor left to
+ * look, what was seen last stands: zero would hide just what it should tell. */
+static void collect_entries(int i, const char *path)
 {
     DIR *dir = opendir(path);
     double n = 0;
 
     if (!dir)
-        return 0;
+        return;
     for (struct dirent *e = readdir(dir); e; e = readdir(dir))
         n += e->d_name[0] != '.';
     closedir(dir);
-    return n;
+    pn_metric_set(series[i], n);
 }
 
 static void collect(void *ctx)
@@ -85,8 +86,8 @@ static void collect(void *ctx)
     (void)ctx;
     collect_cpu();
     collect_memory();
-    pn_metric_set(series[OPEN_FDS], count_entries("/proc/self/fd"));
-    pn_metric_set(series[THREADS], count_entries("/proc/self/task"));
+    collect_entries(OPEN_FDS, "/proc/self/fd");
+    collect_entries(THREADS, "/proc/self/task");
 }
 
 void pn_process_metrics(struct pn_metrics *metrics, size_t cpus)

@@ -317,13 +317,12 @@ static size_t server_drain(struct server *s)
     return left > cut ? left : cut;
 }
 
-/* Workers may still be computing: they are not waited for. */
+/* Workers may still be computing: they are not waited for. The socket was removed when the drain
+ * began; what lies on its path by now is a successor's. */
 static void leave_unanswered(const struct server *s, size_t left)
 {
     pn_log(PN_LOG_ERROR, "%zu requests were unanswered after --exit-timeout-secs=%" PRId64,
         left, s->config->exit_timeout_secs);
-    if (s->config->use_uds)
-        unlink(s->config->grpc_uds);
     _exit(PN_EXIT_FAILED);
 }
 
