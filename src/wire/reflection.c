@@ -189,6 +189,21 @@ static void echo(
     }
 }
 
+/* How many bytes of @text, at most @most, do not end inside a letter: half of one would make
+ * the answer a message that clients refuse to read. */
+static int whole_letters(const char *text, int most)
+{
+    int len = (int)strnlen(text, (size_t)most + 1);
+
+    if (len <= most) {
+        return len;
+    }
+    while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80) {
+        most--;
+    }
+    return most;
+}
+
 enum pn_code pn_wire_reflection_answer(struct pn_arena *arena, const struct pn_span *spans,
     size_t n_spans, struct pn_span *out, struct pn_error *err)
 {
@@ -227,7 +242,7 @@ enum pn_code pn_wire_reflection_answer(struct pn_arena *arena, const struct pn_s
     if (found) {
         return answer_file(arena, &a, file, out, err);
     }
-    (void)snprintf(text, sizeof text, "%s \"%.100s\" is not known to this server",
-        fields[asked].name, fields[asked].text);
+    (void)snprintf(text, sizeof text, "%s \"%.*s\" is not known to this server",
+        fields[asked].name, whole_letters(fields[asked].text, 100), fields[asked].text);
     return answer_error(arena, &a, GRPC_NOT_FOUND, text, out, err);
 }

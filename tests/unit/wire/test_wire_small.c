@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The small messages: read back by protobuf-c, refused where they are malformed. */
+#include "base/str.h"
 #include "lib/suite.h"
 #include "wire/health.pb-c.h"
 #include "wire/open_inference.pb-c.h"
@@ -8,6 +9,7 @@
 #include "wire/small.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct pn_error err;
@@ -170,10 +172,31 @@ START_TEST(reflection_knows_what_it_serves)
 }
 END_TEST
 
+/* A client drops a message whose text is no UTF-8. */
+START_TEST(reflection_cuts_between_letters)
+{
+    struct pn_arena arena;
+    char name[126];
+    answer *a;
+
+    pn_arena_init(&arena, 4096, 1 << 18);
+    for (size_t before = 96; before <= 101; before++) {
+        memset(name, 'x', before);
+        (void)snprintf(name + before, sizeof name - before, "\u20ac\u20ac");
+        a = ask(&arena, 4, name);
+        ck_assert_uint_ge(strlen(a->error_response->error_message), 100);
+        ck_assert(pn_text_valid(
+            a->error_response->error_message, strlen(a->error_response->error_message)));
+        grpc__reflection__v1__server_reflection_response__free_unpacked(a, NULL);
+    }
+    pn_arena_fini(&arena);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {fields_are_read, metadata_reads_back, health_both_ways,
-        reflection_knows_what_it_serves};
+        reflection_knows_what_it_serves, reflection_cuts_between_letters};
 
     return suite_run("wire_small", tests, sizeof tests / sizeof tests[0]);
 }
