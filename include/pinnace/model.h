@@ -43,8 +43,9 @@ PN_API size_t pn_model_memory_bytes(const struct pn_model *model);
  * @output index into the signature's outputs.
  * @shape  dtype, rank, dims and bytes are set; data is not.
  *
- * Returns memory of at least @shape->bytes, ideally 64-byte aligned and owned by the caller;
- * NULL fails the run with PN_EXHAUSTED. For zero bytes any non-NULL pointer will do. */
+ * Returns memory of at least @shape->bytes, owned by the caller, aligned to its element (else
+ * the run fails with PN_INVALID) and ideally to 64 bytes; NULL fails the run with
+ * PN_EXHAUSTED. For zero bytes any non-NULL pointer will do. */
 typedef void *pn_place_fn(void *ctx, size_t output, const struct pn_tensor *shape);
 
 /* Run the model once.

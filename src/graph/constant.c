@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static bool aligned(const void *data, enum pn_dtype dtype)
+bool graph_aligned(const void *data, enum pn_dtype dtype)
 {
     size_t need = pn_dtype_bytes(dtype);
     if (dtype == PN_BYTES)
@@ -85,7 +85,7 @@ static void mem_release(struct pn_graph *g, struct const_mem *m)
 enum pn_code const_align(struct pn_graph *g, struct gvalue *v, struct pn_error *err)
 {
     struct const_mem *m = v->mem;
-    if (!m->owned && !aligned(m->data, v->tensor.dtype)) {
+    if (!m->owned && !graph_aligned(m->data, v->tensor.dtype)) {
         void *copy = pn_alloc_aligned(m->bytes);
         if (!copy)
             return pn_fail(err, PN_EXHAUSTED, "no memory for constant \"%s\" (%zu bytes)",

@@ -108,6 +108,9 @@ void graph_recount(struct pn_graph *g);
 
 /* ---- constant.c ---------------------------------------------------------------------- */
 
+/* Does @data lie where an element of @dtype may? Kernels need no more. */
+bool graph_aligned(const void *data, enum pn_dtype dtype);
+
 /* @v becomes a constant with @t's shape; its bytes are borrowed, or owned by the graph with
  * @take (freed on failure too). */
 PN_MUST_USE enum pn_code const_set(struct pn_graph *g, struct gvalue *v,

@@ -16,10 +16,14 @@ enum pn_code run_place(struct pn_run *r, size_t output, struct pn_error *err)
 {
     struct pn_tensor *t = &r->outputs[output];
     t->data = r->place(r->place_ctx, output, t);
-    if (t->data)
-        return PN_OK;
-    return pn_fail(err, PN_EXHAUSTED, "no memory for output \"%s\" (%zu bytes)",
-        r->g->output_info[output].name, t->bytes);
+    if (!t->data)
+        return pn_fail(err, PN_EXHAUSTED, "no memory for output \"%s\" (%zu bytes)",
+            r->g->output_info[output].name, t->bytes);
+    if (t->bytes > 0 && !graph_aligned(t->data, t->dtype))
+        return pn_fail(err, PN_INVALID,
+            "output \"%s\": its memory is not aligned to elements of %s",
+            r->g->output_info[output].name, pn_dtype_name(t->dtype));
+    return PN_OK;
 }
 
 /* Memory for @v, whose dims are set in its tensor. */

@@ -5,8 +5,9 @@
  * Every entry is void and asserts its preconditions; what can be wrong was refused before.
  * Same bits: an output element is summed in one fixed order whatever the number of rows, the
  * columns beside it or the alignment; vector tails use the formula of the body. Kernels read
- * and write only the elements they are given (masked tails, no over-read). Any alignment of
- * plain arrays is accepted; packed weights are PN_ALIGN-aligned.
+ * and write only the elements they are given (masked tails, no over-read). Plain arrays are
+ * aligned to their element, no more (gather_rows copies bytes: any alignment); packed weights
+ * are PN_ALIGN-aligned.
  * Threading: all entries are pure functions of their arguments. */
 #ifndef PN_KERNEL_KERNEL_H
 #define PN_KERNEL_KERNEL_H

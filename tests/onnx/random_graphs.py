@@ -20,11 +20,13 @@ import tempfile
 import time
 
 import numpy as np
-import onnxruntime
-from onnx import numpy_helper
 
-import graph_patterns
-import same_bits
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
+import onnxruntime  # noqa: E402
+from onnx import numpy_helper  # noqa: E402
+
+import graph_patterns  # noqa: E402
+import same_bits  # noqa: E402
 
 ROWS = [1, 0, 3, 7, 33, 128]
 LENGTHS = [5, 2, 1, 9, 3, 4]

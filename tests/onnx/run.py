@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 DATA = pathlib.Path(os.environ.get("ONNX_TESTDATA", "/usr/share/libonnx-testdata/data/node"))
 EXPECTED = HERE / "expected_pass.txt"
 TIMEOUT_S = 60
-RANDOM_GRAPHS, RANDOM_SEED, RANDOM_SECONDS = 600, 1, 45  # half a minute, seldom more
+RANDOM_GRAPHS, RANDOM_SEED, RANDOM_SECONDS = 1200, 1, 45  # half a minute, seldom more
 
 
 def check(binary, case):
