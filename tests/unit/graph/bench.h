@@ -157,7 +157,7 @@ static inline void *place(void *ctx, size_t output, const struct pn_tensor *shap
     p->memory[output] = malloc(shape->bytes + 64);
     p->calls[output]++;
     p->shape[output] = *shape;
-    return p->memory[output] ? p->memory[output] + 4 : NULL;
+    return p->memory[output] ? p->memory[output] + pn_dtype_bytes(shape->dtype) : NULL;
 }
 
 static inline void placed_free(struct placed *p)
