@@ -213,7 +213,7 @@ START_TEST(outputs_that_are_inputs_constants_or_each_other_are_copied)
     struct pn_tensor x = rows_of(data, 5, 8);
     ck_assert_msg(run(&b, &x, &p, out) == PN_OK, "%s", b.err.msg);
     for (size_t i = 0; i < 6; i++)
-        ck_assert_ptr_eq(out[i].data, p.memory[i] + 4);
+        ck_assert_ptr_eq(out[i].data, p.memory[i] + pn_dtype_bytes(out[i].dtype));
     ck_assert_mem_eq(out[0].data, data, x.bytes);
     ck_assert_mem_eq(out[1].data, data, x.bytes);
     ck_assert_int_eq(out[1].dims[0], 10);
