@@ -18,9 +18,19 @@
     X(Add)                                                                                 \
     X(BatchNormalization)                                                                  \
     X(Clip)                                                                                \
-    X(Dropout) X(Flatten) X(Identity) X(LogSoftmax) X(MatMul) X(Mul) X(Pad) X(ReduceL2)    \
-        X(ReduceMean) X(ReduceSum) X(Reshape) X(Resize) X(ScatterElements) X(Shape)        \
-            X(Slice) X(Softmax) X(Split) X(Squeeze) X(TopK) X(Unsqueeze)
+    X(Dropout)                                                                             \
+    X(Flatten)                                                                             \
+    X(Identity)                                                                            \
+    X(LogSoftmax)                                                                          \
+    X(MatMul)                                                                              \
+    X(Mul)                                                                                 \
+    X(Pad)                                                                                 \
+    X(ReduceL2)                                                                            \
+    X(ReduceMean)                                                                          \
+    X(ReduceSum)                                                                           \
+    X(Reshape)                                                                             \
+    X(Resize)                                                                              \
+    X(ScatterElements) X(Shape) X(Slice) X(Softmax) X(Split) X(Squeeze) X(TopK) X(Unsqueeze)
 
 #define READER_OP(op_name)                                                                 \
     static const struct pn_op reader_##op_name = {                                         \
