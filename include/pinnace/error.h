@@ -11,6 +11,10 @@
 
 #include "pinnace/api.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(symbol, text, gRPC status number). Source of the numbers: gRPC status codes,
  * google/rpc/code.proto. */
 #define PN_CODES(X)                                                                        \
@@ -40,5 +44,9 @@ struct pn_error {
 
 /* The code's name as gRPC spells it ("INVALID_ARGUMENT"); never NULL. */
 PN_API const char *pn_code_text(enum pn_code code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "pinnace/error.h"
 #include "pinnace/tensor.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pn_model;
 
 /* Load, compile and pack a model.
@@ -62,5 +66,9 @@ typedef void *pn_place_fn(void *ctx, size_t output, const struct pn_tensor *shap
 PN_API PN_MUST_USE enum pn_code pn_model_run(struct pn_model *model,
     const struct pn_tensor *inputs, pn_place_fn *place, void *place_ctx,
     struct pn_tensor *outputs, struct pn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

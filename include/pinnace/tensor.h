@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(symbol, Open Inference Protocol name, bytes of one element in memory).
  * An element of PN_BYTES is one struct pn_bytes. Source of the names: KServe Open Inference
  * Protocol v2, "Tensor Data Types". */
@@ -77,5 +81,9 @@ PN_API const char *pn_dtype_name(enum pn_dtype dtype);
 
 /* Bytes of one element in memory; 0 for a value outside the enum. */
 PN_API size_t pn_dtype_bytes(enum pn_dtype dtype);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "pinnace/api.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* "0.1.0"; never NULL, static storage. */
 PN_API const char *pn_version(void);
 
@@ -15,5 +19,9 @@ PN_API const char *pn_revision(void);
 /* The instruction set whose kernels were chosen on this machine: "portable", "avx2" or
  * "avx512". Static storage. */
 PN_API const char *pn_isa(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

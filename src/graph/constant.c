@@ -82,10 +82,10 @@ static void mem_release(struct pn_graph *g, struct const_mem *m)
     m->owned = false;
 }
 
-enum pn_code const_align(struct pn_graph *g, struct gvalue *v, struct pn_error *err)
+enum pn_code const_own(struct pn_graph *g, struct gvalue *v, struct pn_error *err)
 {
     struct const_mem *m = v->mem;
-    if (!m->owned && !graph_aligned(m->data, v->tensor.dtype)) {
+    if (!m->owned) {
         void *copy = pn_alloc_aligned(m->bytes);
         if (!copy)
             return pn_fail(err, PN_EXHAUSTED, "no memory for constant \"%s\" (%zu bytes)",
@@ -96,6 +96,14 @@ enum pn_code const_align(struct pn_graph *g, struct gvalue *v, struct pn_error *
         m->owned = true;
     }
     v->tensor.data = m->data;
+    return PN_OK;
+}
+
+enum pn_code const_align(struct pn_graph *g, struct gvalue *v, struct pn_error *err)
+{
+    if (!graph_aligned(v->mem->data, v->tensor.dtype))
+        return const_own(g, v, err);
+    v->tensor.data = v->mem->data;
     return PN_OK;
 }
 

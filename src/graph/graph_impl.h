@@ -118,7 +118,10 @@ PN_MUST_USE enum pn_code const_set(struct pn_graph *g, struct gvalue *v,
 /* @v becomes a constant that shares the bytes of @of under @v's dtype and @dims. */
 PN_MUST_USE enum pn_code const_share(struct pn_graph *g, struct gvalue *v,
     const struct gvalue *of, int rank, const int64_t *dims, struct pn_error *err);
-/* Copy the bytes to aligned memory unless they lie aligned to their element. */
+/* Copy the bytes to aligned memory unless the graph owns them. */
+PN_MUST_USE enum pn_code const_own(
+    struct pn_graph *g, struct gvalue *v, struct pn_error *err);
+/* The same, unless they lie aligned to their element. */
 PN_MUST_USE enum pn_code const_align(
     struct pn_graph *g, struct gvalue *v, struct pn_error *err);
 /* Nothing reads the bytes through @v any more. */

@@ -61,6 +61,17 @@ static void drop_unread(struct pn_graph *g)
     }
 }
 
+/* What a run still reads must not lie in a mapped file: one that is overwritten in place would
+ * change the results, one that is cut short would end the process. */
+static enum pn_code own_constants(struct pn_graph *g, struct pn_error *err)
+{
+    enum pn_code code = PN_OK;
+    for (size_t i = 0; code == PN_OK && i < g->n_values; i++)
+        if (g->value[i]->mem)
+            code = const_own(g, g->value[i], err);
+    return code;
+}
+
 enum pn_code graph_prepare(struct pn_graph *g, struct pn_error *err)
 {
     drop_unread(g);
@@ -71,11 +82,5 @@ enum pn_code graph_prepare(struct pn_graph *g, struct pn_error *err)
             return graph_wrap(g->node[i], err);
         g->state_bytes += g->node[i]->state_bytes;
     }
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        struct gvalue *v = graph_value_of(g, g->output[i]);
-        enum pn_code code = v->mem ? const_align(g, v, err) : PN_OK;
-        if (code != PN_OK)
-            return code;
-    }
-    return PN_OK;
+    return own_constants(g, err);
 }

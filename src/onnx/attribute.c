@@ -119,6 +119,18 @@ static enum pn_code read_floats(struct pn_onnx_reader *r, struct pn_pb pb, uint3
     return PN_OK;
 }
 
+enum pn_code pn_onnx_keep_bytes(struct pn_onnx_reader *r, const struct pn_span *span,
+    struct pn_bytes *out, struct pn_error *err)
+{
+    char *copy = pn_arena_alloc(r->arena, span->len);
+    if (!copy)
+        return pn_fail(err, PN_EXHAUSTED, "no memory for a string of %zu bytes", span->len);
+    if (span->len > 0)
+        memcpy(copy, span->data, span->len);
+    *out = (struct pn_bytes){copy, span->len};
+    return PN_OK;
+}
+
 static enum pn_code read_strings(struct pn_onnx_reader *r, struct pn_pb pb, uint32_t wanted,
     struct pn_attr *out, struct pn_error *err)
 {
@@ -140,8 +152,9 @@ static enum pn_code read_strings(struct pn_onnx_reader *r, struct pn_pb pb, uint
         if (code != PN_OK)
             return code;
         if (field == wanted)
-            strings[i++] =
-                (struct pn_bytes){span.len > 0 ? (const char *)span.data : "", span.len};
+            code = pn_onnx_keep_bytes(r, &span, &strings[i++], err);
+        if (code != PN_OK)
+            return code;
     }
     out->u.strings = strings;
     out->n = count;

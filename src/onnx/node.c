@@ -219,11 +219,35 @@ static enum pn_code check_edges(
     return PN_OK;
 }
 
+/* Tensors of attributes are read by runs, so they may not stay in the mapped file. Strings are
+ * the arena's already. */
+static enum pn_code keep_tensors(
+    struct pn_onnx_reader *r, const struct pn_onnx_node *n, struct pn_error *err)
+{
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        struct pn_attr *a = &n->attrs[i];
+        if (a->kind != PN_ATTR_TENSOR || a->u.tensor->dtype == PN_BYTES)
+            continue;
+        struct pn_tensor *kept = pn_arena_calloc(r->arena, 1, sizeof *kept);
+        void *data = pn_arena_alloc_aligned(r->arena, a->u.tensor->bytes);
+        if (!kept || !data)
+            return pn_fail(err, PN_EXHAUSTED, "no memory for attribute \"%s\"", a->name);
+        if (a->u.tensor->bytes > 0)
+            memcpy(data, a->u.tensor->data, a->u.tensor->bytes);
+        *kept = *a->u.tensor;
+        kept->data = data;
+        a->u.tensor = kept;
+    }
+    return PN_OK;
+}
+
 enum pn_code pn_onnx_emit(
     struct pn_onnx_reader *r, const struct pn_onnx_node *n, struct pn_error *err)
 {
     struct pn_node *node;
     enum pn_code code = check_edges(r, n, err);
+    if (code == PN_OK)
+        code = keep_tensors(r, n, err);
     if (code != PN_OK)
         return code;
     return pn_graph_add_node(r->graph, n->domain, n->type, n->name, n->in, n->n_in, n->out,

@@ -99,6 +99,10 @@ PN_MUST_USE enum pn_code pn_onnx_attr_read(struct pn_onnx_reader *r,
     const struct pn_onnx_scope *scope, struct pn_pb message, struct pn_attr *out,
     bool *bound, struct pn_error *err);
 
+/* A copy of @span in the arena: the file may change once the model is loaded. */
+PN_MUST_USE enum pn_code pn_onnx_keep_bytes(struct pn_onnx_reader *r,
+    const struct pn_span *span, struct pn_bytes *out, struct pn_error *err);
+
 /* Read every NodeProto of field @field of @message into the graph. */
 PN_MUST_USE enum pn_code pn_onnx_nodes(struct pn_onnx_reader *r,
     const struct pn_onnx_scope *scope, struct pn_pb message, uint32_t field,

@@ -190,7 +190,9 @@ static enum pn_code decode_strings(struct pn_onnx_reader *r, struct pn_pb messag
         if (code != PN_OK)
             return code;
         if (field == STRING_DATA)
-            strings[i++] = (struct pn_bytes){(const char *)span.data, span.len};
+            code = pn_onnx_keep_bytes(r, &span, &strings[i++], err);
+        if (code != PN_OK)
+            return code;
     }
     return PN_OK;
 }

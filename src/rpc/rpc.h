@@ -37,8 +37,8 @@ int pn_rpc_tcp_port(const struct pn_rpc *r); /* the one bound, 0 for none */
 
 PN_MUST_USE enum pn_code pn_rpc_start(struct pn_rpc *r, struct pn_error *err);
 
-/* Listening descriptors for main's poll loop, and what to do when one is readable: accept all
- * that wait. Survives descriptor exhaustion. Returns the number of descriptors, <= @max. */
+/* Listening descriptors for main's poll loop, and what to do when one is readable: accept those
+ * that wait, a bounded number at a time (poll is level-triggered). Survives descriptor exhaustion. Returns the number of descriptors, <= @max. */
 size_t pn_rpc_poll_fds(const struct pn_rpc *r, int *fds, size_t max);
 void pn_rpc_accept(struct pn_rpc *r, int fd);
 

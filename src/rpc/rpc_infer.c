@@ -116,6 +116,10 @@ void rpc_infer_message(struct rpc_call *call)
     enum pn_code code = decode(call, &err);
 
     if (code != PN_OK) {
+        if (call->request.model) {
+            pn_serve_count_failure(
+                call->rpc->serve, call->request.model, call->request.version, code);
+        }
         rpc_call_end(call, code, err.msg, NULL);
         return;
     }

@@ -295,6 +295,8 @@ size_t pn_rpc_poll_fds(const struct pn_rpc *rpc, int *fds, size_t max)
     return n;
 }
 
+enum { ACCEPT_BATCH = 64 };
+
 void pn_rpc_accept(struct pn_rpc *rpc, int fd)
 {
     int got;
@@ -302,7 +304,13 @@ void pn_rpc_accept(struct pn_rpc *rpc, int fd)
     if (!rpc->io_started || rpc->shut_down) {
         return;
     }
-    while ((got = rpc_listener_accept(&rpc->listeners, fd)) >= 0) {
+    /* a flood of connections must not keep main from its signals: the rest is still there at
+     * the next poll */
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        got = rpc_listener_accept(&rpc->listeners, fd);
+        if (got < 0) {
+            return;
+        }
         grpc_server_add_channel_from_fd(rpc->server, got, rpc->credentials);
     }
 }

@@ -82,6 +82,7 @@ static enum pn_code read_model(struct rpc_call *call, const struct pn_span *span
     return pn_wire_fields_read(spans, n, &call->arena, fields, MODEL_FIELDS, err);
 }
 
+/* As Triton: a model that is not there is not ready, which is no error. */
 enum pn_code rpc_model_ready(struct rpc_call *call, const struct pn_span *spans, size_t n,
     struct pn_span *out, struct pn_error *err)
 {
@@ -94,10 +95,6 @@ enum pn_code rpc_model_ready(struct rpc_call *call, const struct pn_span *spans,
     }
     code = pn_serve_model_ready(
         call->rpc->serve, fields[MODEL_NAME].text, fields[MODEL_VERSION].text, &why);
-    if (code != PN_OK && code != PN_UNAVAILABLE) {
-        *err = why;
-        return code;
-    }
     return pn_wire_bool_reply(&call->arena, code == PN_OK, out, err);
 }
 
@@ -118,7 +115,7 @@ static enum pn_code describe_model(struct rpc_call *call, const struct pn_span *
     }
     m = (struct pn_wire_model){ref.name, ref.platform, ref.version, ref.versions,
         ref.n_versions, ref.model->inputs, ref.model->outputs, ref.model->n_inputs,
-        ref.model->n_outputs};
+        ref.model->n_outputs, ref.max_batch_size};
     code = config ? pn_wire_config_reply(&call->arena, &m, out, err)
                   : pn_wire_metadata_reply(&call->arena, &m, out, err);
     pn_serve_model_release(&ref);

@@ -79,14 +79,14 @@ static enum pn_code check_input(const struct pn_version *v, const struct pn_tens
 
     if (!pn_tensor_fits(t, info))
         return misfit(t, info, v->model, err);
-    pn_shape_text(text, t->dtype, t->dims, t->rank);
     if (!pn_tensor_size(&sized))
         return pn_fail(err, PN_INVALID, "model \"%s\": input \"%s\": %s is too large",
-            v->model, info->name, text);
+            v->model, info->name, pn_shape_text(text, t->dtype, t->dims, t->rank));
     if (sized.bytes != t->bytes)
         return pn_fail(err, PN_INVALID,
             "model \"%s\": input \"%s\": expected %zu bytes for %s, got %zu", v->model,
-            info->name, sized.bytes, text, t->bytes);
+            info->name, sized.bytes, pn_shape_text(text, t->dtype, t->dims, t->rank),
+            t->bytes);
     if (v->max_batch_size > 0 && t->rank > 0 && t->dims[0] > v->max_batch_size)
         return pn_fail(err, PN_INVALID,
             "model \"%s\": input \"%s\": expected at most %" PRId64

@@ -28,6 +28,18 @@ enum pn_code pn_serve_model_ready(
     return code;
 }
 
+void pn_serve_count_failure(
+    struct pn_serve *s, const char *model, const char *version, enum pn_code code)
+{
+    struct pn_error ignored = {0};
+    struct pn_version *v;
+
+    if (pn_catalog_find(&s->catalog, model, version, &v, &ignored) != PN_OK)
+        return;
+    pn_stats_fail(v->stats, code);
+    pn_version_unref(v);
+}
+
 static void held_free(struct held *held)
 {
     if (!held)
@@ -97,6 +109,7 @@ enum pn_code pn_serve_model_acquire(struct pn_serve *s, const char *model,
         .platform = v->opened->ops->platform,
         .versions = held->versions,
         .n_versions = held->n,
+        .max_batch_size = v->max_batch_size,
         .held = held};
     return PN_OK;
 }

@@ -60,6 +60,10 @@ void pn_serve_submit(struct pn_serve *s, struct pn_request *request);
 size_t pn_serve_drain(struct pn_serve *s, uint64_t timeout_ns);
 void pn_serve_close(struct pn_serve *s);
 
+/* Count a request for this model that was refused before it could be submitted. */
+void pn_serve_count_failure(
+    struct pn_serve *s, const char *model, const char *version, enum pn_code code);
+
 struct pn_admission *pn_serve_admission(struct pn_serve *s);
 struct pn_buffer_pool *pn_serve_buffers(struct pn_serve *s);
 
@@ -78,6 +82,7 @@ struct pn_model_ref {
     const char *name, *version, *platform;
     const char *const *versions; /* all ready versions of this model, ascending */
     size_t n_versions;
+    int64_t max_batch_size; /* of config.pbtxt; 0 for any number of rows */
     void *held;
 };
 

@@ -206,19 +206,22 @@ static_assert((int)PN_FP64 == INFERENCE__DATA_TYPE__TYPE_FP64, "DataType");
 static_assert((int)PN_BYTES == INFERENCE__DATA_TYPE__TYPE_STRING, "DataType");
 static_assert((int)PN_BF16 == INFERENCE__DATA_TYPE__TYPE_BF16, "DataType");
 
-/* The dims of a model without batching (max_batch_size 0) are whole shapes. */
-static int64_t *dims_of(struct pn_arena *arena, const struct pn_tensor_info *info)
+/* The dims of a model without batching are whole shapes; with it (@skip 1) they lack the batch.
+ */
+static int64_t *dims_of(
+    struct pn_arena *arena, const struct pn_tensor_info *info, int skip, size_t *n)
 {
-    int64_t *dims = pn_arena_calloc(arena, (size_t)info->rank, sizeof *dims);
+    *n = info->rank > skip ? (size_t)(info->rank - skip) : 0;
+    int64_t *dims = pn_arena_calloc(arena, *n, sizeof *dims);
 
     if (dims) {
-        memcpy(dims, info->dims, (size_t)info->rank * sizeof *dims);
+        memcpy(dims, info->dims + skip, *n * sizeof *dims);
     }
     return dims;
 }
 
 static Inference__ModelInput **config_inputs(
-    struct pn_arena *arena, const struct pn_tensor_info *infos, size_t n)
+    struct pn_arena *arena, const struct pn_tensor_info *infos, size_t n, int skip)
 {
     void **pointers;
     Inference__ModelInput *t = message_array(arena, n, sizeof *t, &pointers);
@@ -227,9 +230,8 @@ static Inference__ModelInput **config_inputs(
         inference__model_input__init(&t[i]);
         t[i].name = pn_wire_pack_text(infos[i].name);
         t[i].data_type = (Inference__DataType)infos[i].dtype;
-        t[i].n_dims = (size_t)infos[i].rank;
         t[i].optional = infos[i].optional != 0;
-        t[i].dims = dims_of(arena, &infos[i]);
+        t[i].dims = dims_of(arena, &infos[i], skip, &t[i].n_dims);
         if (!t[i].dims) {
             return NULL;
         }
@@ -238,7 +240,7 @@ static Inference__ModelInput **config_inputs(
 }
 
 static Inference__ModelOutput **config_outputs(
-    struct pn_arena *arena, const struct pn_tensor_info *infos, size_t n)
+    struct pn_arena *arena, const struct pn_tensor_info *infos, size_t n, int skip)
 {
     void **pointers;
     Inference__ModelOutput *t = message_array(arena, n, sizeof *t, &pointers);
@@ -247,8 +249,7 @@ static Inference__ModelOutput **config_outputs(
         inference__model_output__init(&t[i]);
         t[i].name = pn_wire_pack_text(infos[i].name);
         t[i].data_type = (Inference__DataType)infos[i].dtype;
-        t[i].n_dims = (size_t)infos[i].rank;
-        t[i].dims = dims_of(arena, &infos[i]);
+        t[i].dims = dims_of(arena, &infos[i], skip, &t[i].n_dims);
         if (!t[i].dims) {
             return NULL;
         }
@@ -261,14 +262,16 @@ enum pn_code pn_wire_config_reply(struct pn_arena *arena, const struct pn_wire_m
 {
     Inference__ModelConfigResponse m = INFERENCE__MODEL_CONFIG_RESPONSE__INIT;
     Inference__ModelConfig config = INFERENCE__MODEL_CONFIG__INIT;
+    const int skip = model->max_batch_size > 0;
 
     m.config = &config;
     config.name = pn_wire_pack_text(model->name);
     config.platform = pn_wire_pack_text(model->platform);
+    config.max_batch_size = (int32_t)model->max_batch_size;
     config.n_input = model->n_inputs;
-    config.input = config_inputs(arena, model->inputs, model->n_inputs);
+    config.input = config_inputs(arena, model->inputs, model->n_inputs, skip);
     config.n_output = model->n_outputs;
-    config.output = config_outputs(arena, model->outputs, model->n_outputs);
+    config.output = config_outputs(arena, model->outputs, model->n_outputs, skip);
     if (!config.input || !config.output) {
         return pn_wire_no_room(arena, err);
     }

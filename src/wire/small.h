@@ -47,6 +47,7 @@ struct pn_wire_model {
     size_t n_versions;
     const struct pn_tensor_info *inputs, *outputs;
     size_t n_inputs, n_outputs;
+    int64_t max_batch_size; /* 0: the first dimension is no batch */
 };
 
 PN_MUST_USE enum pn_code pn_wire_metadata_reply(struct pn_arena *arena,

@@ -10,9 +10,14 @@ import threading
 import time
 import urllib.request
 
+import numpy as np
+import onnxruntime
 import pytest
+from tritonclient.grpc import service_pb2
 
-from server import INFER, Server, free_port, run
+from messages import infer
+from server import INFER, Server, fixture_names, free_port, make_repository, run
+from test_models import made_inputs, model_path
 
 
 def test_late_exit_leaves_the_socket_of_a_successor():
@@ -79,3 +84,93 @@ def test_health_finds_the_server_of_its_environment(address):
         result = run("health",
                      env={"PINNACE_GRPC_ADDRESS": address, "PINNACE_GRPC_PORT": port})
         assert result.returncode == 0, result.stderr
+
+
+def fixture_request(name):
+    """Seven rows for the fixture."""
+    session = onnxruntime.InferenceSession(str(model_path(name)))
+    return infer(name, made_inputs(name, session, 7))
+
+
+def test_files_overwritten_and_cut_in_place(tmp_path):
+    """A loaded model does not depend on its files: `cp` over them must not change an answer."""
+    names = fixture_names("torch") + fixture_names("sklearn")
+    make_repository(tmp_path, names)
+    with Server(tmp_path) as server:
+        stub = server.stub()
+        before = {n: stub.ModelInfer(fixture_request(n), timeout=30) for n in names}
+        for file in tmp_path.glob("*/1/*"):
+            file.write_bytes(os.urandom(file.stat().st_size))
+        for n in names:
+            assert stub.ModelInfer(fixture_request(n), timeout=30) == before[n], n
+        for file in tmp_path.glob("*/1/*"):
+            os.truncate(file, 0)
+        for n in names:
+            assert stub.ModelInfer(fixture_request(n), timeout=30) == before[n], n
+
+
+def test_a_model_that_is_not_there_is_not_ready(small):
+    for version in ("", "7"):
+        request = service_pb2.ModelReadyRequest(name="absent", version=version)
+        assert small.stub().ModelReady(request, timeout=10).ready is False
+
+
+def test_config_tells_the_batch_limit(tmp_path):
+    make_repository(tmp_path, ["torch_mlp"])
+    (tmp_path / "torch_mlp/config.pbtxt").write_text("max_batch_size: 8\n")
+    with Server(tmp_path) as server:
+        request = service_pb2.ModelConfigRequest(name="torch_mlp")
+        config = server.stub().ModelConfig(request, timeout=10).config
+        whole = server.stub().ModelMetadata(
+            service_pb2.ModelMetadataRequest(name="torch_mlp"), timeout=10)
+        assert config.max_batch_size == 8
+        assert list(config.input[0].dims) == list(whole.inputs[0].shape)[1:]
+
+
+def test_health_goes_past_a_proxy():
+    with Server(options=["--builtin-models"], tcp=True) as server:
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        env = {"http_proxy": nowhere, "https_proxy": nowhere, "grpc_proxy": nowhere}
+        assert run("health", server.tcp_url, env=env).returncode == 0
+
+
+def test_malformed_requests_are_counted():
+    """Refused while it is read or when it is bound: each is a failure of the model."""
+    with Server(options=["--builtin-models"], pages=True) as server:
+        ones = np.ones((1, 16), np.int32)
+        good = infer("simple", {"INPUT0": ones, "INPUT1": ones})
+        cut = infer("simple", {"INPUT0": ones, "INPUT1": ones})
+        cut.raw_input_contents[0] = b"abc"
+        odd = infer("simple", {"INPUT0": ones, "OTHER": ones})
+        server.stub().ModelInfer(good, timeout=10)
+        for bad in (cut, odd):
+            with pytest.raises(Exception):
+                server.stub().ModelInfer(bad, timeout=10)
+        page = server.get("/metrics")[1]
+        line = next(x for x in page.splitlines()
+                    if x.startswith("nv_inference_request_failure{") and 'reason="OTHER"' in x)
+        assert line.endswith(" 2"), line
+
+
+def test_a_flood_of_connections_does_not_hold_the_end_up():
+    with Server(options=["--builtin-models"]) as server:
+        stop = threading.Event()
+
+        def connect():
+            until = time.monotonic() + 8
+            while not stop.is_set() and time.monotonic() < until:
+                try:
+                    with socket.socket(socket.AF_UNIX) as s:
+                        s.connect(server.socket)
+                except OSError:
+                    pass
+
+        flood = [threading.Thread(target=connect) for _ in range(4)]
+        for each in flood:
+            each.start()
+        time.sleep(0.5)
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(6) == 0, server.log()
+        stop.set()
+        for each in flood:
+            each.join()

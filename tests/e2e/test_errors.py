@@ -285,11 +285,15 @@ def test_no_rows_at_all(stub):
 def test_malformed_protobuf(small, message):
     call = small.channel().unary_unary(INFER)
     fails(lambda: call(message, timeout=10), Code.INVALID_ARGUMENT, ".")
-    for method in ("ModelMetadata", "ModelReady"):
-        call = small.channel().unary_unary(f"/inference.GRPCInferenceService/{method}")
-        with pytest.raises(grpc.RpcError) as caught:
-            call(message, timeout=10)
-        assert caught.value.code() in (Code.INVALID_ARGUMENT, Code.NOT_FOUND)
+    call = small.channel().unary_unary("/inference.GRPCInferenceService/ModelMetadata")
+    with pytest.raises(grpc.RpcError) as caught:
+        call(message, timeout=10)
+    assert caught.value.code() in (Code.INVALID_ARGUMENT, Code.NOT_FOUND)
+    ready = small.channel().unary_unary("/inference.GRPCInferenceService/ModelReady")
+    try:
+        assert ready(message, timeout=10) == b"", "not ready is the default"
+    except grpc.RpcError as error:
+        assert error.code() == Code.INVALID_ARGUMENT
 
 
 def test_every_prefix_of_a_good_message(small):

@@ -61,6 +61,12 @@ enum pn_code pn_serve_model_acquire(struct pn_serve *s, const char *model,
     return pn_serve_model_ready(s, model, version, err);
 }
 
+void pn_serve_count_failure(
+    struct pn_serve *s, const char *model, const char *version, enum pn_code code)
+{
+    (void)s, (void)model, (void)version, (void)code;
+}
+
 void pn_serve_model_release(struct pn_model_ref *ref)
 {
     (void)ref;

@@ -41,12 +41,35 @@ START_TEST(fields_are_read)
 }
 END_TEST
 
+START_TEST(batched_config_leaves_the_batch_out)
+{
+    static const char *const versions[] = {"1"};
+    static const struct pn_tensor_info in[] = {
+        {"x", PN_FP32, 2, {-1, 256}, 0}, {"s", PN_FP32, 0, {0}, 0}};
+    struct pn_wire_model m = {"mod", "onnxruntime_onnx", "1", versions, 1, in, in, 2, 1, 8};
+    Inference__ModelConfigResponse *config;
+    struct pn_arena arena;
+    struct pn_span out;
+
+    pn_arena_init(&arena, 256, 16384);
+    ck_assert_int_eq(pn_wire_config_reply(&arena, &m, &out, &err), PN_OK);
+    config = inference__model_config_response__unpack(NULL, out.len, out.data);
+    ck_assert_int_eq(config->config->max_batch_size, 8);
+    ck_assert_uint_eq(config->config->input[0]->n_dims, 1);
+    ck_assert_int_eq(config->config->input[0]->dims[0], 256);
+    ck_assert_uint_eq(config->config->input[1]->n_dims, 0);
+    inference__model_config_response__free_unpacked(config, NULL);
+    pn_arena_fini(&arena);
+}
+END_TEST
+
 START_TEST(metadata_reads_back)
 {
     static const char *const versions[] = {"1", "12"};
     static const struct pn_tensor_info in[] = {
         {"x", PN_FP32, 2, {-1, 256}, 0}, {"w", PN_BYTES, 1, {-1}, 1}};
-    struct pn_wire_model m = {"mod", "onnxruntime_onnx", "12", versions, 2, in, in, 2, 1};
+    struct pn_wire_model m = {
+        "mod", "onnxruntime_onnx", "12", versions, 2, in, in, 2, 1, 0};
     Inference__ModelMetadataResponse *meta;
     Inference__ModelConfigResponse *config;
     struct pn_arena arena;
@@ -195,7 +218,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {fields_are_read, metadata_reads_back, health_both_ways,
+    const TTest *const tests[] = {fields_are_read, metadata_reads_back,
+        batched_config_leaves_the_batch_out, health_both_ways,
         reflection_knows_what_it_serves, reflection_cuts_between_letters};
 
     return suite_run("wire_small", tests, sizeof tests / sizeof tests[0]);
