@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "tensor/shape.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* SplitMix64; source: Steele, Lea and Flood, "Fast splittable pseudorandom number
@@ -87,13 +88,37 @@ static enum pn_code make_input(struct pn_tensor *t, const struct pn_tensor_info 
     return PN_OK;
 }
 
+/* Rows that the model does not take would be counted, not computed. */
+static enum pn_code check_rows(const struct pn_model *m, int64_t rows, struct pn_error *err)
+{
+    const struct pn_tensor_info *fixed = NULL;
+
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        const struct pn_tensor_info *info = &m->inputs[i];
+
+        if (info->rank > 0 && (info->dims[0] < 0 || info->dims[0] == rows))
+            return PN_OK;
+        if (info->rank > 0 && !fixed)
+            fixed = info;
+    }
+    if (!fixed)
+        return PN_OK;
+    return pn_fail(err, PN_INVALID,
+        "input \"%s\" has a fixed first dimension: expected --rows %" PRId64
+        ", got %" PRId64
+        "; export the model with a dynamic first dimension to take any number of rows",
+        fixed->name, fixed->dims[0], rows);
+}
+
 enum pn_code pn_bench_inputs_init(struct pn_bench_inputs *in, const struct pn_model *m,
     int64_t rows, int64_t int_max, struct pn_error *err)
 {
-    enum pn_code code = PN_OK;
+    enum pn_code code = check_rows(m, rows, err);
     uint64_t state = 1;
 
     *in = (struct pn_bench_inputs){.n = m->n_inputs};
+    if (code != PN_OK)
+        return code;
     in->tensors = pn_calloc(m->n_inputs, sizeof *in->tensors);
     if (!in->tensors)
         return pn_fail(err, PN_EXHAUSTED, "no memory for inputs");

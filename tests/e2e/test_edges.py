@@ -174,3 +174,30 @@ def test_a_flood_of_connections_does_not_hold_the_end_up():
         stop.set()
         for each in flood:
             each.join()
+
+
+def field(number, content):
+    """A field of a protobuf message: a small number, or bytes."""
+    if isinstance(content, int):
+        return bytes([number << 3, content])
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def identity_model(dims):
+    """An ONNX model x -> y of FP32 with these sizes; field numbers of onnx.proto."""
+    shape = b"".join(field(1, field(1, size)) for size in dims)
+    kind = field(1, field(1, 1) + field(2, shape))
+    node = field(1, b"x") + field(2, b"y") + field(4, b"Identity")
+    graph = (field(1, node) + field(2, b"g") + field(11, field(1, b"x") + field(2, kind))
+             + field(12, field(1, b"y") + field(2, kind)))
+    return field(1, 8) + field(8, field(2, 17)) + field(7, graph)
+
+
+def test_bench_refuses_rows_that_the_model_does_not_take(tmp_path):
+    path = tmp_path / "fixed.onnx"
+    path.write_bytes(identity_model([4, 2]))
+    result = run("bench", path, "--seconds", "0.05")
+    assert result.returncode == 2
+    assert "expected --rows 4, got 1" in result.stderr
+    assert "dynamic first dimension" in result.stderr
+    assert run("bench", path, "--rows", "4", "--seconds", "0.05").returncode == 0
