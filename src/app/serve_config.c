@@ -259,8 +259,9 @@ static enum pn_code check_limits(const struct pn_serve_config *c, struct pn_erro
             "--max-message-bytes: expected from 1 to %d, got %zu", INT32_MAX,
             c->max_message_bytes);
     if (c->max_inflight_bytes > (size_t)1 << 46)
-        return pn_fail(err, PN_INVALID, "--max-inflight-bytes: expected at most %zu, got %zu",
-            (size_t)1 << 46, c->max_inflight_bytes);
+        return pn_fail(err, PN_INVALID,
+            "--max-inflight-bytes: expected at most %zu, got %zu", (size_t)1 << 46,
+            c->max_inflight_bytes);
     if (c->max_message_bytes > c->max_inflight_bytes)
         return pn_fail(err, PN_INVALID,
             "--max-message-bytes (%zu) must not be above --max-inflight-bytes (%zu)",
