@@ -90,7 +90,8 @@ enum pn_code const_own(struct pn_graph *g, struct gvalue *v, struct pn_error *er
         if (!copy)
             return pn_fail(err, PN_EXHAUSTED, "no memory for constant \"%s\" (%zu bytes)",
                 v->v.name, m->bytes);
-        memcpy(copy, m->data, m->bytes);
+        if (m->bytes > 0)
+            memcpy(copy, m->data, m->bytes);
         mem_release(g, m);
         m->data = copy;
         m->owned = true;
