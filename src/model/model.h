@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "pinnace/model.h"
+#include "sys/pool.h"
 #include "tensor/request.h"
 
 #include <stdatomic.h>
@@ -30,6 +31,7 @@ struct pn_model_run {
     size_t n_params;
     const atomic_bool *cancelled; /* may be NULL */
     uint64_t deadline_ns;         /* PN_NO_DEADLINE */
+    struct pn_pool *pool;         /* whose idle workers may help; NULL: this thread alone */
 };
 
 struct pn_model_ops {

@@ -172,16 +172,6 @@ bool pn_pool_submit(struct pn_pool *p, struct pn_task *task)
     return accepted;
 }
 
-size_t pn_pool_workers(const struct pn_pool *p)
-{
-    return p->n_workers;
-}
-
-size_t pn_pool_queued(const struct pn_pool *p)
-{
-    return atomic_load_explicit(&p->queued, memory_order_relaxed);
-}
-
 void pn_pool_drain(struct pn_pool *p)
 {
     pthread_mutex_lock(&p->mu);

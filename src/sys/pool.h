@@ -28,8 +28,24 @@ PN_MUST_USE enum pn_code pn_pool_open(
 /* Queue a task. Returns false, having done nothing, when the queue is full or draining. */
 bool pn_pool_submit(struct pn_pool *pool, struct pn_task *task);
 
-size_t pn_pool_workers(const struct pn_pool *pool);
-size_t pn_pool_queued(const struct pn_pool *pool); /* waiting now; a snapshot */
+/* Let @workers >= 1 run from now on. Growing starts or wakes threads before it returns;
+ * shrinking parks a worker once it has finished its task. Nothing queued is lost. Returns
+ * PN_EXHAUSTED when a thread cannot start: then as many run as could. Any thread but a
+ * worker. */
+PN_MUST_USE enum pn_code pn_pool_resize(
+    struct pn_pool *pool, size_t workers, struct pn_error *err);
+
+/* Have each worker call @place(@ctx, its index) on its own thread: now (between tasks), when
+ * it starts, and when it is woken after parking. NULL for nothing. Where memory is first
+ * touched and which CPU a worker runs on is the callee's business. */
+void pn_pool_place(
+    struct pn_pool *pool, void (*place)(void *ctx, size_t worker), void *ctx);
+
+/* Snapshots. active + parked threads exist; busy of the active ones have work. */
+struct pn_pool_counts {
+    size_t active, parked, busy, queued;
+};
+struct pn_pool_counts pn_pool_counts(const struct pn_pool *pool);
 
 /* Refuse new tasks and return once every accepted one has run. */
 void pn_pool_drain(struct pn_pool *pool);
