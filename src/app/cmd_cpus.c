@@ -2,8 +2,7 @@
  *
  * `pinnace cpus`: what was detected, what follows from it, and why. */
 #include "app/command.h"
-
-#include "sys/allotment.h"
+#include "app/cpu_options.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,11 +11,9 @@
 
 struct cpus_options {
     bool json;
-    const char *sysroot, *cpu_rounding;
-    int64_t threads_cap, cpu_request_milli;
+    const char *sysroot;
+    struct pn_cpu_options cpu;
 };
-
-static const char *const roundings[] = {"floor", "ceil", NULL};
 
 #define FIELD(name) offsetof(struct cpus_options, name)
 
@@ -32,29 +29,7 @@ static const struct pn_option options[] = {
         .fallback = "",
         .value = "DIR",
         .help = "read DIR/proc/... and DIR/sys/... instead of this machine's"},
-    {.name = "threads-cap",
-        .kind = PN_OPTION_INT,
-        .offset = FIELD(threads_cap),
-        .fallback = "8",
-        .min = 1,
-        .max = 1024,
-        .value = "N",
-        .help = "as for pinnace serve"},
-    {.name = "cpu-rounding",
-        .kind = PN_OPTION_CHOICE,
-        .offset = FIELD(cpu_rounding),
-        .fallback = "floor",
-        .choices = roundings,
-        .value = "floor|ceil",
-        .help = "as for pinnace serve"},
-    {.name = "cpu-request-milli",
-        .kind = PN_OPTION_INT,
-        .offset = FIELD(cpu_request_milli),
-        .fallback = "0",
-        .min = 0,
-        .max = 1000 * 65536,
-        .value = "N",
-        .help = "as for pinnace serve"},
+#include "app/cpu_options.inc"
 };
 
 static const struct pn_option_table table = {
@@ -161,20 +136,18 @@ static int print_json(const struct pn_allotment *a, int64_t request_milli)
 
 static int show(const struct cpus_options *o)
 {
-    const struct pn_allotment_options how = {.sysroot = o->sysroot,
-        .rounding = strcmp(o->cpu_rounding, "ceil") == 0 ? PN_CPU_CEIL : PN_CPU_FLOOR,
-        .request_milli = o->cpu_request_milli,
-        .cap = (size_t)o->threads_cap};
-    struct pn_allotment a;
+    struct pn_allotment_options how;
+    struct pn_allotment a = {0};
     struct pn_error err = {0};
     int status = PN_EXIT_OK;
 
-    if (pn_allotment_read(&how, &a, &err) != PN_OK)
+    if (pn_cpu_options_read(&o->cpu, o->sysroot, &how, &err) != PN_OK ||
+        pn_allotment_read(&how, &a, &err) != PN_OK)
         status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, err.msg);
     else if (o->json)
-        status = print_json(&a, o->cpu_request_milli);
+        status = print_json(&a, o->cpu.cpu_request_milli);
     else
-        print_text(&a, o->cpu_request_milli);
+        print_text(&a, o->cpu.cpu_request_milli);
     pn_allotment_fini(&a);
     return status;
 }

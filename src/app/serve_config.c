@@ -8,10 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { THREADS_MAX = 1024 };
-
 static const char *const control_modes[] = {"none", "poll", "explicit", NULL};
-static const char *const roundings[] = {"floor", "ceil", NULL};
 static const char *const log_formats[] = {"text", "json", "default", "ISO8601", NULL};
 
 #define FIELD(name) offsetof(struct pn_serve_config, name)
@@ -98,36 +95,7 @@ static const struct pn_option options[] = {
         .offset = FIELD(allow_metrics),
         .fallback = "true",
         .help = "false: no pages on --metrics-port"},
-    {.name = "threads",
-        .kind = PN_OPTION_TEXT,
-        .offset = FIELD(threads),
-        .fallback = "auto",
-        .value = "N",
-        .help = "worker threads; auto: the CPU allotment (affinity and cgroup quota)"},
-    {.name = "threads-cap",
-        .kind = PN_OPTION_INT,
-        .offset = FIELD(threads_cap),
-        .fallback = "8",
-        .min = 1,
-        .max = THREADS_MAX,
-        .value = "N",
-        .help = "the most that --threads=auto takes where there is no CPU quota"},
-    {.name = "cpu-rounding",
-        .kind = PN_OPTION_CHOICE,
-        .offset = FIELD(cpu_rounding),
-        .fallback = "floor",
-        .choices = roundings,
-        .value = "floor|ceil",
-        .help = "how a fraction of a CPU in the quota counts"},
-    {.name = "cpu-request-milli",
-        .kind = PN_OPTION_INT,
-        .offset = FIELD(cpu_request_milli),
-        .fallback = "0",
-        .min = 0,
-        .max = 1000 * 65536,
-        .value = "N",
-        .help =
-            "the container's requests.cpu in thousandths, used where there is no quota"},
+#include "app/cpu_options.inc"
     {.name = "model-control-mode",
         .kind = PN_OPTION_CHOICE,
         .offset = FIELD(model_control_mode),
@@ -225,19 +193,10 @@ static void choose_listeners(struct pn_serve_config *c)
 
 static enum pn_code choose_workers(struct pn_serve_config *c, struct pn_error *err)
 {
-    int64_t number = 0;
+    enum pn_code code = pn_cpu_options_read(&c->cpu, "", &c->allotment_options, err);
 
-    if (strcmp(c->threads, "auto") != 0 &&
-        !pn_text_to_i64(c->threads, 1, THREADS_MAX, &number))
-        return pn_fail(err, PN_INVALID,
-            "--threads: expected auto or a whole number from 1 to %d, got \"%s\"",
-            THREADS_MAX, c->threads);
-    const struct pn_allotment_options o = {.sysroot = "",
-        .override = (size_t)number,
-        .rounding = strcmp(c->cpu_rounding, "ceil") == 0 ? PN_CPU_CEIL : PN_CPU_FLOOR,
-        .request_milli = c->cpu_request_milli,
-        .cap = (size_t)c->threads_cap};
-    return pn_allotment_read(&o, &c->allotment, err);
+    return code == PN_OK ? pn_allotment_read(&c->allotment_options, &c->allotment, err)
+                         : code;
 }
 
 /* A limit on all bytes lowers the one on a message that was not asked for. */

@@ -4,6 +4,7 @@
 #ifndef PN_APP_SERVE_CONFIG_H
 #define PN_APP_SERVE_CONFIG_H
 
+#include "app/cpu_options.h"
 #include "app/options.h"
 #include "sys/allotment.h"
 
@@ -19,8 +20,7 @@ struct pn_serve_config {
     const char *grpc_address, *metrics_address, *http_address;
     int64_t grpc_port, metrics_port, http_port;
     bool allow_grpc, allow_http, allow_metrics;
-    const char *threads, *cpu_rounding;
-    int64_t threads_cap, cpu_request_milli;
+    struct pn_cpu_options cpu;
     const char *model_control_mode;
     bool exit_on_error, strict_readiness;
     size_t max_message_bytes, max_inflight_bytes;
@@ -31,6 +31,7 @@ struct pn_serve_config {
     /* derived */
     struct pn_text_list paths; /* arguments, then repositories */
     bool use_uds, use_tcp, use_http, use_metrics, json_log;
+    struct pn_allotment_options allotment_options;
     struct pn_allotment allotment; /* ->cpus is the number of workers */
     struct pn_parsed parsed;       /* memory behind the strings */
 };

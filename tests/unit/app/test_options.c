@@ -96,7 +96,7 @@ START_TEST(test_forms_of_a_flag)
     accepted(
         "a --threads=auto --threads-cap=1 --cpu-rounding=ceil --cpu-request-milli=1500");
     ck_assert_uint_ge(config.allotment.cpus, 1);
-    ck_assert_int_eq(config.cpu_request_milli, 1500);
+    ck_assert_int_eq(config.cpu.cpu_request_milli, 1500);
     accepted("a --max-inflight-bytes=1MiB");
     ck_assert_uint_eq(config.max_message_bytes, 1u << 20);
     accepted("--help --threads=none");
