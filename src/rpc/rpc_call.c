@@ -13,6 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* From the headers of a unary call to the last byte of its message: enough for the largest
+ * message on a slow network. */
+enum { MESSAGE_SECONDS = 20 };
+
 /* ---- the pool of calls ----------------------------------------------------------------- */
 
 static size_t arena_limit(const struct pn_rpc *rpc)
@@ -73,6 +77,7 @@ static void call_recycle(struct rpc_call *call)
     call->call = NULL;
     call->closed_early = 0;
     call->headers_sent = call->sending = call->ended = call->watching = false;
+    call->overdue = false;
     call->peer[0] = '\0';
     if (call->arena.total_bytes > RPC_ARENA_KEEP_BYTES) {
         pn_arena_fini(&call->arena);
@@ -133,6 +138,31 @@ void rpc_call_unref(struct rpc_call *call)
     call_gone(rpc, stream);
 }
 
+/* ---- calls without their message ------------------------------------------------------- */
+
+static void wait_begin(struct rpc_call *call)
+{
+    struct pn_rpc *rpc = call->rpc;
+
+    call->asked_ns = pn_clock_now_ns();
+    call->prev_wait = rpc->last_wait;
+    call->next_wait = NULL;
+    *(rpc->last_wait ? &rpc->last_wait->next_wait : &rpc->first_wait) = call;
+    rpc->last_wait = call;
+}
+
+static void wait_end(struct rpc_call *call)
+{
+    struct pn_rpc *rpc = call->rpc;
+
+    if (!call->asked_ns) {
+        return;
+    }
+    *(call->prev_wait ? &call->prev_wait->next_wait : &rpc->first_wait) = call->next_wait;
+    *(call->next_wait ? &call->next_wait->prev_wait : &rpc->last_wait) = call->prev_wait;
+    call->asked_ns = 0;
+}
+
 /* ---- batches --------------------------------------------------------------------------- */
 
 bool rpc_call_batch(
@@ -158,8 +188,27 @@ void rpc_call_read(struct rpc_call *call)
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &call->message;
     if (!rpc_call_batch(call, &op, 1, &call->on_message)) {
+        wait_end(call);
         rpc_call_end(call, PN_INTERNAL, "the message could not be asked for", NULL);
     }
+}
+
+uint64_t rpc_calls_sweep(struct pn_rpc *rpc)
+{
+    const uint64_t patience_ns = MESSAGE_SECONDS * UINT64_C(1000000000);
+    uint64_t now_ns = rpc->first_wait ? pn_clock_now_ns() : 0;
+    char text[96];
+
+    while (rpc->first_wait && rpc->first_wait->asked_ns + patience_ns <= now_ns) {
+        struct rpc_call *call = rpc->first_wait;
+
+        wait_end(call);
+        (void)snprintf(text, sizeof text,
+            "the call's message was not complete %d s after its headers", MESSAGE_SECONDS);
+        call->overdue = true; /* the read under way comes back empty */
+        rpc_call_end(call, PN_DEADLINE, text, NULL);
+    }
+    return rpc->first_wait ? rpc->first_wait->asked_ns + patience_ns : PN_NO_DEADLINE;
 }
 
 static void watch_for_close(struct rpc_call *call)
@@ -404,6 +453,9 @@ static void on_headers(struct rpc_call *call, bool success)
     if (code != PN_OK) {
         rpc_call_end(call, code, err.msg, NULL);
     } else {
+        if (!is_stream(call)) {
+            wait_begin(call);
+        }
         rpc_call_read(call);
     }
 }
@@ -412,6 +464,10 @@ static void on_message(struct rpc_call *call, bool success)
 {
     enum rpc_kind kind = call->service->method->kind;
 
+    wait_end(call);
+    if (call->overdue) {
+        return; /* it was answered; a message that came late goes with the call */
+    }
     if (kind == RPC_REFLECTION && success) {
         rpc_reflection_message(call);
     } else if (!success) {

@@ -84,7 +84,9 @@ struct rpc_call {
     struct pn_request request;
     struct pn_wire_infer plan;
     struct pn_buffer *tensors;
-    bool admitted;
+    bool admitted, overdue;
+    uint64_t asked_ns; /* when its message was asked for, while it is in rpc->first_wait */
+    struct rpc_call *prev_wait, *next_wait;
     size_t message_bytes, tensor_bytes; /* reserved now */
     char peer[RPC_PEER_BYTES];
 
@@ -112,6 +114,9 @@ struct pn_rpc {
     struct pn_serve *serve;
     struct pn_admission *admission;
     struct rpc_listeners listeners;
+
+    /* Unary calls that came without their message yet, oldest first; I/O thread only. */
+    struct rpc_call *first_wait, *last_wait;
 
     grpc_server *server;
     grpc_completion_queue *queue;
@@ -158,6 +163,11 @@ void rpc_calls_free(struct pn_rpc *rpc);
 bool rpc_call_batch(
     struct rpc_call *call, const grpc_op *ops, size_t n, struct rpc_tag *tag);
 void rpc_call_read(struct rpc_call *call); /* ask for the next message */
+
+/* End calls whose message should have been here by now, so that a caller that sends headers
+ * alone does not hold a request's place for good. Returns when to look again, or
+ * PN_NO_DEADLINE. I/O thread. */
+uint64_t rpc_calls_sweep(struct pn_rpc *rpc);
 
 /* End the call with a status, and for PN_OK of a unary call with @message before it (taken).
  * @tag's event ends the batch. */

@@ -142,13 +142,23 @@ static void server_is_down(struct pn_rpc *rpc)
     (void)pthread_mutex_unlock(&rpc->state_mu);
 }
 
+static gpr_timespec at_ns(uint64_t ns)
+{
+    if (ns == PN_NO_DEADLINE) {
+        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    }
+    return (gpr_timespec){.tv_sec = (int64_t)(ns / 1000000000),
+        .tv_nsec = (int32_t)(ns % 1000000000),
+        .clock_type = GPR_CLOCK_MONOTONIC};
+}
+
 static void *io_loop(void *p)
 {
     struct pn_rpc *rpc = p;
 
     for (;;) {
-        grpc_event event = grpc_completion_queue_next(
-            rpc->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        grpc_event event =
+            grpc_completion_queue_next(rpc->queue, at_ns(rpc_calls_sweep(rpc)), NULL);
         struct rpc_tag *tag = event.tag;
 
         if (event.type == GRPC_QUEUE_SHUTDOWN) {

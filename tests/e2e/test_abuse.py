@@ -453,3 +453,17 @@ def test_headers_without_a_message(abused):
             details = refused(lambda: abused.stub().ModelInfer(simple(), timeout=10),
                               grpc.StatusCode.RESOURCE_EXHAUSTED)
             assert "--max-inflight-requests" in details, details
+
+
+def test_headers_without_a_message_for_long(abused):
+    """They do not keep their places: after 20 s they are answered, the connection still open."""
+    with abuse(abused, LITTLE_MIB):
+        with connect(abused) as sock:
+            sock.sendall(PREFACE + frame(SETTINGS))
+            for i in range(REQUESTS):
+                sock.sendall(frame(HEADERS, END_HEADERS, 1 + 2 * i, header_block(INFER)))
+            wait_for(lambda: gauge(abused, "pinnace_inflight_requests") == REQUESTS)
+            wait_for(lambda: gauge(abused, "pinnace_inflight_requests") == 0, 40)
+            check_simple(abused.stub().ModelInfer(simple(), timeout=10))
+            ended = [f for f in read_frames(sock, 1) if f[0] == HEADERS and f[1] & END_STREAM]
+            assert len(ended) == REQUESTS, len(ended)
