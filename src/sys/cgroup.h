@@ -13,12 +13,13 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "sys/cgroup_dir.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PN_CGROUP_PATH_BYTES = 4096, PN_CGROUP_MAX_LEVELS = 64 };
+enum { PN_CGROUP_MAX_LEVELS = 64 };
 
 /* One directory of the hierarchy, innermost first. */
 struct pn_cgroup_level {
@@ -43,23 +44,9 @@ PN_MUST_USE enum pn_code pn_cgroup_read(
     const char *root, struct pn_cgroup *out, struct pn_error *err);
 void pn_cgroup_fini(struct pn_cgroup *c); /* legal on a zeroed struct */
 
-/* ---- the parsers, for tests ---------------------------------------------------------- */
-
-/* Find the CPU hierarchy's path in the text of /proc/self/cgroup: the v1 line whose controller
- * list holds exactly "cpu", else the v2 line "0::". Returns the version, or 0 when there is
- * neither or the group was deleted. @path has PN_CGROUP_PATH_BYTES. */
-int pn_cgroup_parse_self(const char *text, size_t len, char *path);
-
-/* One line of mountinfo. Paths are unescaped. */
-struct pn_mount {
-    char root[PN_CGROUP_PATH_BYTES], point[PN_CGROUP_PATH_BYTES];
-    int version; /* 2 for cgroup2, 1 for cgroup with the cpu controller, 0 for others */
-};
-
-/* False for a line that does not parse. */
-bool pn_mount_parse(const char *line, size_t len, struct pn_mount *out);
-
-/* "max 100000", "150000 100000", "150000": false for anything but a positive quota and period
+/* The parser, for tests.
+ *
+ * "max 100000", "150000 100000", "150000": false for anything but a positive quota and period
  * of at most 2^44. @text need not be NUL-terminated. */
 bool pn_cpu_max_parse(const char *text, size_t len, int64_t *quota_us, int64_t *period_us);
 

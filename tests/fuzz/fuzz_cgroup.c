@@ -16,10 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     int64_t quota_us, period_us;
 
-    int version = pn_cgroup_parse_self(text, size, path);
+    int version = pn_cgroup_parse_self(text, size, "cpu", path);
     fuzz_must(version == 0 || (*path != '\0' && memchr(path, '\0', sizeof path)),
         "a group has a terminated path");
-    if (pn_mount_parse(text, size, &mount)) {
+    if (pn_mount_parse(text, size, "cpu", &mount)) {
         fuzz_must(memchr(mount.root, '\0', sizeof mount.root) != NULL,
             "a mount has terminated paths");
         fuzz_must(memchr(mount.point, '\0', sizeof mount.point) != NULL,
