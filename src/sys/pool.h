@@ -2,10 +2,10 @@
  *
  * The one worker pool of the process: a bounded queue and threads that sleep when idle.
  *
- * Life: open -> submit … -> drain (refuse new work, finish old) -> close (joins).
+ * Life: open -> submit, resize … -> drain (refuse new work, finish old) -> close (joins).
  * Threading: submit from any thread; a task runs on exactly one worker. Waiting is blocking,
- * nothing spins. The task struct is the submitter's and may be freed or reused by its own
- * run(). */
+ * nothing spins unless pn_pool_spin() asked for it. The task struct is the submitter's and
+ * may be freed or reused by its own run(). */
 #ifndef PN_SYS_POOL_H
 #define PN_SYS_POOL_H
 
@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pn_pool;
 
@@ -37,9 +38,16 @@ PN_MUST_USE enum pn_code pn_pool_resize(
 
 /* Have each worker call @place(@ctx, its index) on its own thread: now (between tasks), when
  * it starts, and when it is woken after parking. NULL for nothing. Where memory is first
- * touched and which CPU a worker runs on is the callee's business. */
+ * touched and which CPU a worker runs on is the callee's business. A worker may be in the
+ * former hook still when this returns: @ctx must live until close. */
 void pn_pool_place(
     struct pn_pool *pool, void (*place)(void *ctx, size_t worker), void *ctx);
+
+/* Let workers look for work, and a split's caller for its helpers' end, for so long before
+ * they sleep; at most PN_POOL_SPIN_MAX_NS. 0, as after open: they sleep at once. Only for
+ * CPUs that nobody else may use. */
+enum { PN_POOL_SPIN_MAX_NS = 50000 };
+void pn_pool_spin(struct pn_pool *pool, uint64_t ns);
 
 /* Snapshots. active + parked threads exist; busy of the active ones have work. */
 struct pn_pool_counts {
