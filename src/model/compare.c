@@ -3,7 +3,7 @@
  * Two tensors, element by element. */
 #include "model/compare.h"
 
-#include "op/half.h"
+#include "tensor/half.h"
 #include "tensor/shape.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #ifndef PN_OP_ELEMENT_H
 #define PN_OP_ELEMENT_H
 
-#include "op/half.h"
+#include "tensor/half.h"
 
 #include <math.h>
 #include <stddef.h>

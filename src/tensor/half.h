@@ -4,8 +4,8 @@
  *
  * Rounds to nearest, ties to even; NaN stays a (quiet) NaN.
  * Source: IEEE 754-2008 binary16; bfloat16 is the upper half of binary32. */
-#ifndef PN_OP_HALF_H
-#define PN_OP_HALF_H
+#ifndef PN_TENSOR_HALF_H
+#define PN_TENSOR_HALF_H
 
 #include <stdint.h>
 #include <string.h>
