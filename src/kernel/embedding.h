@@ -35,6 +35,8 @@ enum pn_similarity {
 
 enum pn_bag { PN_BAG_SUM, PN_BAG_MEAN, PN_BAG_MAX, PN_BAGS };
 
+enum { PN_SCAN_QUERIES = 16 };
+
 struct pn_embedding_kernels {
     const char *isa; /* as struct pn_kernels */
 
@@ -42,18 +44,19 @@ struct pn_embedding_kernels {
     void (*decode[PN_ROW_FORMATS])(const struct pn_rows *rows, const int64_t *ids, size_t n,
         float *dst, size_t dst_stride);
 
-    /* out[0..dim) = the bag of rows ids[0..n), each times weights[i] where @weights is not
-     * NULL. Ids of -1 are left out (and not counted by MEAN, which divides by the number of
-     * rows); an empty bag is zeros. Summed in the order of ids. */
+    /* out[j * dim ..) = the bag of rows ids[j * n .. j * n + n), j < n_bags, each times the
+     * weight at its id's place where @weights is not NULL. Ids of -1 are left out (and not
+     * counted by MEAN, which divides by the number of rows); an empty bag is zeros. Summed in
+     * the order of ids; MAX is NaN where any is. */
     void (*bag[PN_ROW_FORMATS])(const struct pn_rows *rows, const int64_t *ids,
-        const float *weights, size_t n, enum pn_bag bag, float *out);
+        const float *weights, size_t n_bags, size_t n, enum pn_bag bag, float *out);
 
     /* scores[i] = similarity(query, row ids[i]); an id of -1 scores -inf. */
     void (*score[PN_ROW_FORMATS])(const struct pn_rows *rows, const int64_t *ids, size_t n,
         const float *query, enum pn_similarity similarity, float *scores);
 
     /* scores[q * scores_stride + i] = similarity(queries[q], row first + i), i < n. @queries
-     * f32 [n_queries, dim] packed. The rows are read once for all queries. */
+     * f32 [n_queries, dim] packed. The rows are read once for every PN_SCAN_QUERIES of them. */
     void (*scan[PN_ROW_FORMATS])(const struct pn_rows *rows, size_t first, size_t n,
         const float *queries, size_t n_queries, enum pn_similarity similarity,
         float *scores, size_t scores_stride);
