@@ -2,6 +2,7 @@
  *
  * `pinnace COMMAND …`: one file a command. */
 #include "app/command.h"
+#include "app/fault.h"
 
 #include "kernel/kernel.h"
 #include "pinnace/version.h"
@@ -60,6 +61,7 @@ bool pn_command_blas_usable(const char *command)
 
 int main(int argc, char **argv)
 {
+    pn_fault_guard_install();
     if (argc < 2) {
         usage(stderr);
         return PN_EXIT_UNUSABLE;
