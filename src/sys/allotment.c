@@ -8,16 +8,12 @@
  * round quotas. */
 #include "sys/allotment.h"
 
-#include "base/mem.h"
-#include "sys/cpus.h"
+#include "sys/cpuset.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { TOLERANCE_MILLI = 50, STATUS_BYTES = 64 * 1024 };
+enum { TOLERANCE_MILLI = 50 };
 
 static size_t at_least_one(int64_t n)
 {
@@ -70,57 +66,64 @@ size_t pn_allotment_decide(const struct pn_allotment_options *o, size_t affinity
     return n < affinity ? n : affinity;
 }
 
+bool pn_allotment_exclusive(const struct pn_allotment_options *o,
+    const struct pn_allotment *a, char reason[PN_EXCLUSIVE_REASON_BYTES])
+{
+    struct pn_allotment_options automatic = *o;
+    enum pn_allotment_source source;
+    size_t n, size = PN_EXCLUSIVE_REASON_BYTES;
+    automatic.override = 0;
+    n = pn_allotment_decide(&automatic, a->affinity, a->cgroup.quota_milli, &source);
+    *reason = '\0';
+    if (a->allowed.n == 0)
+        snprintf(reason, size, "the affinity mask cannot be read");
+    else if (a->online == 0)
+        snprintf(reason, size, "how many CPUs are online cannot be read");
+    else if (a->affinity >= a->online)
+        snprintf(reason, size, "all %zu CPUs of the machine are allowed", a->online);
+    else if (a->cgroup.n_levels > 0 && a->cgroup.levels[0].quota_us > 0)
+        snprintf(reason, size, "the container has a CPU quota");
+    else if (o->request_milli > 0 && o->request_milli != (int64_t)a->affinity * 1000)
+        snprintf(reason, size, "the CPU request is %lld.%03lld, but %zu CPUs are allowed",
+            (long long)o->request_milli / 1000, (long long)o->request_milli % 1000,
+            a->affinity);
+    else if (n != a->affinity)
+        snprintf(reason, size, "only %zu of %zu allowed CPUs are ours, says the %s", n,
+            a->affinity, pn_allotment_source_text(source));
+    return !*reason;
+}
+
 const char *pn_allotment_source_text(enum pn_allotment_source source)
 {
     static const char *const text[] = {"affinity", "quota", "request", "cap", "override"};
     return text[source];
 }
 
-/* CPUs in a list such as "0-3,8,10-11"; 0 for one that does not parse. */
-static size_t list_count(const char *list)
+/* A tree of another machine has its affinity in proc/self/status. */
+static enum pn_code read_affinity(
+    const char *root, struct pn_allotment *a, struct pn_error *err)
 {
-    size_t count = 0;
-    for (;;) {
-        char *end;
-        unsigned long first = strtoul(list, &end, 10), last = first;
-        if (end == list)
-            return 0;
-        if (*end == '-') {
-            list = end + 1;
-            last = strtoul(list, &end, 10);
-            if (end == list || last < first || last - first > (1u << 20))
-                return 0;
-        }
-        count += last - first + 1;
-        if (*end != ',')
-            return count;
-        list = end + 1;
-    }
+    enum pn_code code = *root ? pn_cpus_of_status(root, &a->allowed, &a->warnings, err)
+                              : pn_cpus_read(&a->allowed, err);
+    if (code == PN_EXHAUSTED)
+        return code;
+    a->affinity = a->allowed.n > 0 || *root ? a->allowed.n : pn_cpus_allowed();
+    if (a->affinity == 0)
+        return pn_fail(err, PN_INVALID,
+            "%s/proc/self/status: expected a line Cpus_allowed_list, got none", root);
+    return PN_OK;
 }
 
-/* A tree of another machine has its affinity in proc/self/status. 0 when it says nothing. */
-static size_t sysroot_affinity(const char *root)
+static enum pn_code read_around(
+    const char *root, struct pn_allotment *a, struct pn_error *err)
 {
-    static const char key[] = "Cpus_allowed_list:";
-    char path[PN_CGROUP_PATH_BYTES];
-    int n = snprintf(path, sizeof path, "%s/proc/self/status", root);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return 0;
-    char *text = pn_calloc(1, STATUS_BYTES);
-    if (!text)
-        return 0;
-    size_t count = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        ssize_t got = read(fd, text, STATUS_BYTES - 1);
-        close(fd);
-        const char *line = got > 0 ? strstr(text, key) : NULL;
-        if (line)
-            count =
-                list_count(line + sizeof key - 1 + strspn(line + sizeof key - 1, " \t"));
-    }
-    pn_free(text);
-    return count;
+    struct pn_cpu_list online = {0};
+    enum pn_code code = pn_cpuset_read(root, &a->cpuset, &a->warnings, err);
+    if (code == PN_OK)
+        code = pn_cpus_online(root, &online, &a->warnings, err);
+    a->online = online.n;
+    pn_cpu_list_fini(&online);
+    return code;
 }
 
 static void warn(struct pn_allotment *a, const struct pn_allotment_options *o)
@@ -128,6 +131,11 @@ static void warn(struct pn_allotment *a, const struct pn_allotment_options *o)
     int64_t quota = a->cgroup.quota_milli;
     if (a->cgroup.warnings.len > 0)
         pn_str_add(&a->warnings, a->cgroup.warnings.data, a->cgroup.warnings.len);
+    if (a->affinity < a->cpuset.n)
+        pn_str_printf(&a->warnings,
+            "affinity: %zu of the %zu CPUs of the cpuset: a narrower mask was inherited "
+            "(taskset, numactl, systemd's CPUAffinity under an old runc)\n",
+            a->affinity, a->cpuset.n);
     if (a->source == PN_FROM_OVERRIDE && a->cpus > a->affinity)
         pn_str_printf(&a->warnings,
             "threads: %zu asked for, but only %zu CPUs are allowed (affinity)\n", a->cpus,
@@ -153,12 +161,11 @@ enum pn_code pn_allotment_read(const struct pn_allotment_options *options,
     enum pn_code rc = pn_cgroup_read(options->sysroot, &out->cgroup, err);
     if (rc != PN_OK)
         return rc;
-    out->affinity =
-        *options->sysroot ? sysroot_affinity(options->sysroot) : pn_cpus_allowed();
-    if (out->affinity == 0)
-        return pn_fail(err, PN_INVALID,
-            "%s/proc/self/status: expected a line Cpus_allowed_list, got none",
-            options->sysroot);
+    rc = read_affinity(options->sysroot, out, err);
+    if (rc == PN_OK)
+        rc = read_around(options->sysroot, out, err);
+    if (rc != PN_OK)
+        return rc;
     out->cpus =
         pn_allotment_decide(options, out->affinity, out->cgroup.quota_milli, &out->source);
     warn(out, options);
@@ -170,6 +177,8 @@ enum pn_code pn_allotment_read(const struct pn_allotment_options *options,
 void pn_allotment_fini(struct pn_allotment *a)
 {
     pn_cgroup_fini(&a->cgroup);
+    pn_cpu_list_fini(&a->allowed);
+    pn_cpu_list_fini(&a->cpuset);
     pn_str_fini(&a->warnings);
     memset(a, 0, sizeof *a);
 }

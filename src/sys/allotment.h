@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "sys/cgroup.h"
+#include "sys/cpus.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,14 +37,19 @@ struct pn_allotment_options {
 };
 
 struct pn_allotment {
-    size_t affinity; /* CPUs in the affinity mask */
-    size_t cpus;     /* the allotment, >= 1 */
+    size_t affinity;            /* CPUs in the affinity mask */
+    struct pn_cpu_list allowed; /* which; empty when only their number could be had */
+    struct pn_cpu_list cpuset;  /* of our cgroup, what the mask could be; empty: unknown */
+    size_t online;              /* CPUs of the machine; 0 for unknown */
+    size_t cpus;                /* the allotment, >= 1 */
     enum pn_allotment_source source;
     struct pn_cgroup cgroup;
     struct pn_str warnings; /* a line each, those of the cgroup reader first */
 };
 
-/* Returns PN_OK, or PN_EXHAUSTED without memory, or PN_INVALID when a sysroot has no readable
+/* From a thread whose own mask is the process': one that was never pinned.
+ *
+ * Returns PN_OK, or PN_EXHAUSTED without memory, or PN_INVALID when a sysroot has no readable
  * proc/self/status. @out is legal to fini either way. */
 PN_MUST_USE enum pn_code pn_allotment_read(const struct pn_allotment_options *options,
     struct pn_allotment *out, struct pn_error *err);
@@ -50,6 +57,16 @@ void pn_allotment_fini(struct pn_allotment *a); /* legal on a zeroed struct */
 
 /* "quota", "affinity", … */
 const char *pn_allotment_source_text(enum pn_allotment_source source);
+
+/* Do these CPUs look like ours alone: fewer than the machine's, without a quota on our own
+ * level, of just the number that was requested or the request unknown, and all of them in the
+ * allotment? False with a sentence in @reason.
+ *
+ * That is what Kubernetes' static CPU manager leaves, and what a cpuset on a plain host does;
+ * nothing in the kernel says it outright. */
+enum { PN_EXCLUSIVE_REASON_BYTES = 256 };
+bool pn_allotment_exclusive(const struct pn_allotment_options *options,
+    const struct pn_allotment *a, char reason[PN_EXCLUSIVE_REASON_BYTES]);
 
 /* The decision alone, for tests: @quota_milli -1 for none. Writes *source; returns >= 1. */
 size_t pn_allotment_decide(const struct pn_allotment_options *options, size_t affinity,
