@@ -7,7 +7,8 @@
  * thread; calls split over @pool's idle workers where the work is worth it.
  *
  * All results are f32 and the same bits for any number of threads, rows beside or batch.
- * A call on a mapped file that was cut short meanwhile returns PN_UNAVAILABLE. */
+ * A call on a mapped file that was cut short meanwhile returns PN_UNAVAILABLE; one that ends
+ * early PN_CANCELLED or PN_DEADLINE. */
 #ifndef PN_TABLE_TABLE_H
 #define PN_TABLE_TABLE_H
 
@@ -33,8 +34,10 @@ struct pn_table_options {
     size_t max_bytes; /* of memory that it may take; SIZE_MAX for no limit */
 };
 
-/* Open, page in or convert. Returns PN_NOT_FOUND, PN_INVALID (format, dtype, rank, no rows,
- * no columns), or PN_EXHAUSTED with the bytes needed and allowed. */
+/* Open, page in or convert. Returns PN_NOT_FOUND, PN_INVALID (format, dtype, rank, no rows, no
+ * columns, more than 2^32 - 2 rows, a finite value that @resident cannot hold),
+ * PN_EXHAUSTED with the bytes needed and allowed, or PN_UNAVAILABLE (the file was cut short
+ * meanwhile). NaN and infinities are kept; in int8 they make their whole row NaN. */
 PN_MUST_USE enum pn_code pn_table_open(
     const struct pn_table_options *options, struct pn_table **out, struct pn_error *err);
 void pn_table_close(struct pn_table *t); /* NULL is a no-op */
@@ -47,9 +50,11 @@ void pn_table_describe(const struct pn_table *t, struct pn_str *out);
 
 /* What a call may be stopped by, and what it may split over. */
 struct pn_table_call {
-    struct pn_pool *pool;         /* NULL: this thread alone */
-    const atomic_bool *cancelled; /* may be NULL; looked at every few milliseconds */
-    uint64_t deadline_ns;         /* PN_NO_DEADLINE */
+    struct pn_pool *pool; /* NULL: this thread alone */
+    /* May be NULL. Looked at every few milliseconds, but not within one bag of pool() or one
+     * filter of topk(). */
+    const atomic_bool *cancelled;
+    uint64_t deadline_ns; /* PN_NO_DEADLINE */
 };
 
 /* @ids were checked: -1 (where the call knows a pad) or a row. Shapes as the kernels' of the
@@ -69,11 +74,14 @@ PN_MUST_USE enum pn_code pn_table_score(struct pn_table *t,
     size_t n, enum pn_similarity similarity, float *scores, struct pn_error *err);
 
 /* The @k best rows of each query, best first, ties by lower row; a row whose score is NaN is
- * never returned; a short result ends in -1, -inf.
+ * never returned; a short result ends in -1, -inf, after rows whose own score is -inf. A score
+ * of -0.0 is returned as 0.0. Memory beside the results: up to 64 MiB, or what one query needs
+ * (8 bytes x k x threads, 8 bytes for each id of its filters).
  *
  * @query   f32 [b, dim]; no NaN (checked before).
  * @exclude int64 [b, n_exclude] rows that must not be returned; -1 pads. n_exclude 0: none.
- * @include int64 [b, n_include]: only these rows are scored, each once; -1 pads. NULL: all.
+ * @include int64 [b, n_include]: only these rows are scored, each once; -1 pads. NULL: all
+ *          rows; not NULL with n_include 0: none.
  * @ids     int64 [b, k]; @scores f32 [b, k]. */
 struct pn_topk {
     const float *query;

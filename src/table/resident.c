@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a table is held: the file's own pages, or rows encoded into one block of memory.
+ *
+ * Encoding goes through blocks of f32, giving the file's pages back behind itself, so that
+ * loading takes the memory that the table will have and BLOCK_BYTES (or one row) beside it. A
+ * value that the chosen format cannot hold is refused; NaN and infinities are kept, but for
+ * int8, where a row with one of them becomes a row of NaN: no scale would fit the rest. */
+#include "table/table_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "table/names.h"
+#include "tensor/shape.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { BLOCK_BYTES = 1024 * 1024 };
+
+#define MIB (1024.0 * 1024.0)
+
+/* In the order of enum pn_row_format. Finite values from @limit on cannot be held: FP16 and
+ * BF16 round them to infinity, int8 has no finite scale for their range. */
+static const struct {
+    enum pn_resident resident;
+    enum pn_dtype dtype;
+    float limit;
+} formats[PN_ROW_FORMATS] = {
+    [PN_ROWS_F32] = {PN_RES_FP32, PN_FP32, INFINITY},
+    [PN_ROWS_F16] = {PN_RES_FP16, PN_FP16, 65520},
+    [PN_ROWS_BF16] = {PN_RES_BF16, PN_BF16, 0x1.ffp127F},
+    [PN_ROWS_I8] = {PN_RES_INT8, PN_DTYPE_NONE, 0x1p127F},
+};
+
+static enum pn_row_format format_of_dtype(enum pn_dtype dtype)
+{
+    size_t f = 0;
+
+    while (f < PN_ROWS_I8 && formats[f].dtype != dtype)
+        f++;
+    return (enum pn_row_format)f;
+}
+
+static enum pn_row_format format_of_resident(enum pn_resident resident)
+{
+    size_t f = 0;
+
+    while (formats[f].resident != resident)
+        f++;
+    return (enum pn_row_format)f;
+}
+
+static enum pn_code refuse(const struct pn_table *t, const struct pn_file_tensor *tensor,
+    const char *wanted, struct pn_error *err)
+{
+    char shape[PN_SHAPE_TEXT_BYTES];
+
+    if (tensor->rank > PN_MAX_DIMS || tensor->dtype == PN_DTYPE_NONE)
+        return pn_fail(err, PN_INVALID, "%s: tensor \"%s\": expected %s, got %s of rank %d",
+            t->path, tensor->name, wanted, tensor->dtype_text, tensor->rank);
+    pn_shape_text(shape, tensor->dtype, tensor->dims, tensor->rank);
+    return pn_fail(err, PN_INVALID, "%s: tensor \"%s\": expected %s, got %s", t->path,
+        tensor->name, wanted, shape);
+}
+
+enum pn_code pn_resident_describe(
+    struct pn_table *t, const struct pn_file_tensor *tensor, struct pn_error *err)
+{
+    enum pn_row_format format = format_of_dtype(tensor->dtype);
+
+    if (format == PN_ROWS_I8 || tensor->rank != 2)
+        return refuse(t, tensor, "FP32, FP16 or BF16 [rows, dim]", err);
+    if (tensor->dims[0] < 1 || tensor->dims[1] < 1)
+        return refuse(t, tensor, "at least one row and one column", err);
+    if (tensor->dims[0] >= UINT32_MAX)
+        return refuse(t, tensor, "less than 4294967295 rows", err);
+    t->rows = (struct pn_rows){.data = tensor->data,
+        .format = format,
+        .n_rows = (size_t)tensor->dims[0],
+        .dim = (size_t)tensor->dims[1]};
+    t->rows.stride_bytes = pn_row_bytes(format, t->rows.dim);
+    t->stored = tensor->dtype;
+    return PN_OK;
+}
+
+enum pn_code pn_resident_intact(const struct pn_table *t, struct pn_error *err)
+{
+    if (!t->file.map.data || pn_filemap_intact(&t->file.map))
+        return PN_OK;
+    return pn_fail(err, PN_UNAVAILABLE,
+        "%s was cut short while it was mapped; replace files by renaming a new one",
+        t->path);
+}
+
+/* The @n rows from @first of @rows as f32. */
+static void decode(const struct pn_table *t, const struct pn_rows *rows, size_t first,
+    size_t n, float *dst)
+{
+    struct pn_rows part = *rows;
+
+    part.data = (const uint8_t *)rows->data + first * rows->stride_bytes;
+    for (int64_t i = 0; i < (int64_t)n; i++, dst += rows->dim)
+        t->kernels->decode[rows->format](&part, &i, 1, dst, rows->dim);
+}
+
+/* Is each of the @n finite values below the limit of @format? Else *at is the first. */
+static bool fits(const float *x, size_t n, enum pn_row_format format, size_t *at)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(x[i]) && fabsf(x[i]) >= formats[format].limit) {
+            *at = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_finite(const float *x, size_t n)
+{
+    bool finite = true;
+
+    for (size_t i = 0; i < n; i++)
+        finite &= isfinite(x[i]) != 0;
+    return finite;
+}
+
+/* Make NaN rows of those that have a NaN or an infinity. */
+static void spoil_i8(
+    const struct pn_rows *rows, uint8_t *block, size_t first, size_t n, const float *src)
+{
+    const float scale_bias[2] = {NAN, NAN};
+    size_t at = rows->stride_bytes - sizeof scale_bias;
+
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *row = block + (first + i) * rows->stride_bytes;
+
+        if (all_finite(src + i * rows->dim, rows->dim))
+            continue;
+        memset(row, 0, at);
+        memcpy(row + at, scale_bias, sizeof scale_bias);
+    }
+}
+
+static enum pn_code encode(const struct pn_table *t, struct pn_rows *to, size_t first,
+    size_t n, const float *src, struct pn_error *err)
+{
+    size_t bad = 0;
+
+    if (!fits(src, n * to->dim, to->format, &bad))
+        return pn_fail(err, PN_INVALID,
+            "%s: row %zu has the value %g, which resident %s cannot hold", t->path,
+            first + bad / to->dim, (double)src[bad], pn_resident_text(t->resident));
+    t->kernels->encode[to->format](to, first, n, src, to->dim);
+    if (to->format == PN_ROWS_I8)
+        spoil_i8(to, t->block, first, n, src);
+    return PN_OK;
+}
+
+/* Encode all rows of the file into @to, through @block of @block_rows rows. */
+static enum pn_code convert(const struct pn_table *t, struct pn_rows *to, float *block,
+    size_t block_rows, struct pn_error *err)
+{
+    const struct pn_rows *from = &t->rows;
+    size_t offset = (size_t)((const uint8_t *)from->data - t->file.map.data);
+    enum pn_code code = PN_OK;
+
+    for (size_t row = 0; row < from->n_rows && code == PN_OK; row += block_rows) {
+        size_t left = from->n_rows - row, n = left < block_rows ? left : block_rows;
+
+        decode(t, from, row, n, block);
+        code = encode(t, to, row, n, block, err);
+        pn_filemap_release(
+            &t->file.map, offset + row * from->stride_bytes, n * from->stride_bytes);
+    }
+    return code == PN_OK ? pn_resident_intact(t, err) : code;
+}
+
+/* Large pages spare the processor most of its look-ups of addresses; only advice. */
+static void advise_huge(void *block, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t skip = -(uintptr_t)block & (page - 1);
+
+    if (bytes > skip + page)
+        madvise((char *)block + skip, (bytes - skip) & ~(page - 1), MADV_HUGEPAGE);
+}
+
+static enum pn_code load_block(struct pn_table *t, size_t max_bytes, struct pn_error *err)
+{
+    struct pn_rows to = t->rows;
+    size_t bytes = SIZE_MAX, row_floats = 0, block_rows;
+    float *block = NULL;
+    enum pn_code code = PN_OK;
+
+    to.format = format_of_resident(t->resident);
+    to.stride_bytes = pn_row_bytes(to.format, to.dim);
+    if (!pn_size_mul(to.n_rows, to.stride_bytes, &bytes) || bytes > max_bytes)
+        return pn_fail(err, PN_EXHAUSTED,
+            "%s: resident %s needs %.1f MiB of memory, allowed are %.1f", t->path,
+            pn_resident_text(t->resident), (double)bytes / MIB, (double)max_bytes / MIB);
+    block_rows = BLOCK_BYTES / sizeof *block / to.dim;
+    block_rows = block_rows ? block_rows : 1;
+    if (pn_size_mul(to.dim, sizeof *block, &row_floats))
+        block = pn_alloc_aligned(block_rows * row_floats);
+    t->block = block ? pn_alloc_aligned(bytes) : NULL;
+    if (t->block) {
+        advise_huge(t->block, bytes);
+        to.data = t->block;
+        code = convert(t, &to, block, block_rows, err);
+    } else {
+        code = pn_fail(err, PN_EXHAUSTED, "%s: no memory for %.1f MiB of rows", t->path,
+            (double)bytes / MIB);
+    }
+    pn_free(block);
+    if (code == PN_OK) {
+        t->rows = to;
+        t->memory_bytes = bytes;
+        pn_tensor_file_close(&t->file);
+    }
+    return code;
+}
+
+static enum pn_code load_pages(struct pn_table *t, struct pn_error *err)
+{
+    const struct pn_rows *rows = &t->rows;
+    size_t offset = (size_t)((const uint8_t *)rows->data - t->file.map.data);
+    size_t bytes = rows->n_rows * rows->stride_bytes;
+
+    pn_filemap_page_in(&t->file.map, offset, bytes);
+    return pn_resident_intact(t, err);
+}
+
+enum pn_code pn_resident_load(struct pn_table *t, size_t max_bytes, struct pn_error *err)
+{
+    uint64_t start = pn_clock_now_ns();
+    const bool mapped = t->resident == PN_RES_MMAP;
+    enum pn_code code = mapped ? load_pages(t, err) : load_block(t, max_bytes, err);
+
+    if (code == PN_OK)
+        pn_log(PN_LOG_INFO, "table %s: %s %.1f MiB in %.2f s", t->path,
+            mapped ? "paged in" : "encoded",
+            (double)(t->rows.n_rows * t->rows.stride_bytes) / MIB,
+            (double)(pn_clock_now_ns() - start) / 1e9);
+    return code;
+}
+
+void pn_resident_fini(struct pn_table *t)
+{
+    pn_tensor_file_close(&t->file);
+    pn_free(t->block);
+    pn_free(t->path);
+}
