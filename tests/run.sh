@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 venv=$root/build/venv
 logs=$root/build/logs
-default_parts=(lint unit numeric fault e2e asan tsan fuzz onnx)
+default_parts=(lint unit numeric fault e2e image asan tsan fuzz onnx)
 passed=0
 failed=0
 summary=()
@@ -33,7 +33,8 @@ for CTest, a -k expression for pytest).
   numeric  every fast kernel against the portable one
   fault    the n-th allocation fails
   e2e      the server, with the real clients
-  asan     all of the above but lint, under AddressSanitizer and UBSan
+  image    the container image, built, entered and served from
+  asan     all of the above but lint and image, under AddressSanitizer and UBSan
   tsan     unit and fault of the rooms below rpc, under ThreadSanitizer
   fuzz     each parser's corpus, then a short run of its libFuzzer target
   onnx     the operator tests of the ONNX project
@@ -76,9 +77,10 @@ as_root() {
     fi
 }
 
+# missing_packages LIST: those of its names that are not installed.
 missing_packages() {
     local name state
-    sed -e 's/#.*//' tests/packages.txt | while read -r name; do
+    sed -e 's/#.*//' "$1" | while read -r name; do
         [ -n "$name" ] || continue
         # shellcheck disable=SC2016 # dpkg's own variable
         state=$(dpkg-query -W -f='${Status}' "$name" 2>/dev/null) || state=
@@ -86,13 +88,14 @@ missing_packages() {
     done
 }
 
+# install_packages LIST
 install_packages() {
     command -v dpkg-query >/dev/null || {
-        say "no dpkg here: expecting what tests/packages.txt lists (Debian's names)"
+        say "no dpkg here: expecting what $1 lists (Debian's names)"
         return 0
     }
     local missing
-    mapfile -t missing < <(missing_packages)
+    mapfile -t missing < <(missing_packages "$1")
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing Debian packages: ${missing[*]}"
     { as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive \
@@ -246,6 +249,17 @@ part_e2e() {
     fi
 }
 
+part_image() {
+    if ! build release; then
+        say "image: the build failed (build/logs/build-release.log)"
+        count image 0 1
+        return
+    fi
+    install_packages tests/image/packages.txt
+    install_python tests/e2e/requirements.txt
+    pytest_part image "$root/build/release/pinnace" tests/image
+}
+
 part_asan() {
     if ! build asan; then
         say "asan: the build failed (build/logs/build-asan.log)"
@@ -394,7 +408,7 @@ main() {
         ;;
     esac
     mkdir -p "$logs"
-    install_packages
+    install_packages tests/packages.txt
     for part in "${parts[@]}"; do
         say "$part"
         "part_$part"
