@@ -189,12 +189,16 @@ static enum pn_code take_policy(const char *file, const Inference__ModelVersionP
 
 /* A map: the last of equal keys counts. */
 static enum pn_code take_parameters(const char *file, const Inference__ModelConfig *m,
-    struct pn_arena *a, struct pn_model_config *c, struct pn_error *err)
+    const struct pn_config_policy *p, struct pn_model_config *c, struct pn_error *err)
 {
+    struct pn_arena *a = p->arena;
     c->param_keys = pn_arena_calloc(a, m->n_parameters, sizeof *c->param_keys);
     c->param_values = pn_arena_calloc(a, m->n_parameters, sizeof *c->param_values);
-    if (!c->param_keys || !c->param_values)
+    c->param_lines = pn_arena_calloc(a, m->n_parameters, sizeof *c->param_lines);
+    if (!c->param_keys || !c->param_values || !c->param_lines)
         return no_memory(file, err);
+    if (m->n_parameters != p->n_key_lines)
+        return pn_fail(err, PN_INVALID, "%s: parameters without a key", file);
     for (size_t i = 0; i < m->n_parameters; i++) {
         const Inference__ModelConfig__ParametersEntry *e = m->parameters[i];
         size_t at = 0;
@@ -202,6 +206,7 @@ static enum pn_code take_parameters(const char *file, const Inference__ModelConf
             at++;
         c->param_keys[at] = e->key;
         c->param_values[at] = e->value ? e->value->string_value : "";
+        c->param_lines[at] = p->key_lines[i];
         c->n_params += at == c->n_params;
     }
     return PN_OK;
@@ -225,8 +230,9 @@ static enum pn_code check_flags(const char *file, const Inference__ModelConfig *
 }
 
 static enum pn_code take_all(const char *file, const Inference__ModelConfig *m,
-    struct pn_arena *a, struct pn_model_config *c, struct pn_error *err)
+    const struct pn_config_policy *p, struct pn_model_config *c, struct pn_error *err)
 {
+    struct pn_arena *a = p->arena;
     enum pn_code code = take_names(file, m, c, err);
     if (code == PN_OK)
         code = take_inputs(file, m, a, c, err);
@@ -235,7 +241,7 @@ static enum pn_code take_all(const char *file, const Inference__ModelConfig *m,
     if (code == PN_OK)
         code = take_policy(file, m->version_policy, c, err);
     if (code == PN_OK)
-        code = take_parameters(file, m, a, c, err);
+        code = take_parameters(file, m, p, c, err);
     if (code == PN_OK && c->warnings.failed)
         code = no_memory(file, err);
     return code;
@@ -254,13 +260,14 @@ enum pn_code pn_model_config_parse(const char *name, const char *text, size_t le
         return no_memory(name, err);
     out->memory = arena;
     pn_arena_init(arena, BLOCK_BYTES, LIMIT_BYTES);
-    struct pn_config_policy policy = {.file = name, .warnings = &out->warnings};
+    struct pn_config_policy policy = {
+        .file = name, .warnings = &out->warnings, .arena = arena};
     Inference__ModelConfig m = INFERENCE__MODEL_CONFIG__INIT;
     enum pn_code code = pn_pbtext_parse(
         name, text, len, &m.base, arena, pn_config_policy_visit, &policy, err);
     if (code == PN_OK)
         code = check_flags(name, &m, &policy, err);
-    return code == PN_OK ? take_all(name, &m, arena, out, err) : code;
+    return code == PN_OK ? take_all(name, &m, &policy, out, err) : code;
 }
 
 void pn_model_config_fini(struct pn_model_config *c)

@@ -29,6 +29,7 @@ struct pn_model_config {
     int64_t *versions;
     size_t n_versions; /* of PN_VERSIONS_SPECIFIC */
     const char **param_keys, **param_values;
+    size_t *param_lines; /* where each key stands in the file */
     size_t n_params;
     struct pn_str warnings; /* a line each */
     void *memory;

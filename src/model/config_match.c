@@ -43,12 +43,12 @@ static const struct pn_tensor_info *find(
 }
 
 static enum pn_code match_one(const struct pn_model_config *c, const char *side,
-    const struct pn_tensor_info *written, const struct pn_tensor_info *own,
+    const struct pn_tensor_info *written, const struct pn_tensor_info *own, bool any_rank,
     struct pn_error *err)
 {
     char expected[PN_SHAPE_TEXT_BYTES], got[PN_SHAPE_TEXT_BYTES];
     struct pn_tensor_info whole = with_batch(c, written);
-    if (whole.dtype == own->dtype && dims_agree(&whole, own))
+    if (whole.dtype == own->dtype && (any_rank || dims_agree(&whole, own)))
         return PN_OK;
     bool fixed = c->max_batch_size > 0 && own->rank == whole.rank && own->dims[0] >= 0;
     return pn_fail(err, PN_INVALID, "%s \"%s\": config.pbtxt says %s%s, the model has %s%s",
@@ -60,14 +60,14 @@ static enum pn_code match_one(const struct pn_model_config *c, const char *side,
 
 static enum pn_code match_side(const struct pn_model_config *c, const char *side,
     const struct pn_tensor_info *written, size_t n_written,
-    const struct pn_tensor_info *own, size_t n_own, struct pn_error *err)
+    const struct pn_tensor_info *own, size_t n_own, bool any_rank, struct pn_error *err)
 {
     for (size_t i = 0; i < n_written; i++) {
         const struct pn_tensor_info *info = find(own, n_own, written[i].name);
         if (!info)
             return pn_fail(err, PN_INVALID, "%s \"%s\" of config.pbtxt: the model has none",
                 side, written[i].name);
-        enum pn_code code = match_one(c, side, &written[i], info, err);
+        enum pn_code code = match_one(c, side, &written[i], info, any_rank, err);
         if (code != PN_OK)
             return code;
     }
@@ -77,11 +77,11 @@ static enum pn_code match_side(const struct pn_model_config *c, const char *side
 enum pn_code pn_model_config_match(
     const struct pn_model_config *c, const struct pn_model *m, struct pn_error *err)
 {
-    enum pn_code code =
-        match_side(c, "input", c->inputs, c->n_inputs, m->inputs, m->n_inputs, err);
+    enum pn_code code = match_side(
+        c, "input", c->inputs, c->n_inputs, m->inputs, m->n_inputs, m->any_rank, err);
     if (code == PN_OK)
-        code = match_side(
-            c, "output", c->outputs, c->n_outputs, m->outputs, m->n_outputs, err);
+        code = match_side(c, "output", c->outputs, c->n_outputs, m->outputs, m->n_outputs,
+            m->any_rank, err);
     if (code != PN_OK || c->n_inputs == 0)
         return code;
     /* Outputs may be left out of the file, and so may all inputs, but not some of them. */

@@ -37,6 +37,22 @@ static const struct {
 
 _Static_assert(sizeof rows / sizeof *rows <= 64, "one bit for each row");
 
+/* Lines are kept in a power of two of places. */
+static enum pn_code note_key(struct pn_config_policy *p, size_t line, struct pn_error *err)
+{
+    size_t n = p->n_key_lines;
+    if ((n & (n - 1)) == 0) {
+        size_t *grown = pn_arena_calloc(p->arena, n ? 2 * n : 1, sizeof *grown);
+        if (!grown)
+            return pn_fail(err, PN_EXHAUSTED, "no memory");
+        if (n > 0)
+            memcpy(grown, p->key_lines, n * sizeof *grown);
+        p->key_lines = grown;
+    }
+    p->key_lines[p->n_key_lines++] = line;
+    return PN_OK;
+}
+
 enum pn_code pn_config_policy_visit(
     void *ctx, const char *path, size_t line, struct pn_error *err)
 {
@@ -45,6 +61,8 @@ enum pn_code pn_config_policy_visit(
         p->decoupled_line = line;
     if (strcmp(path, "input.allow_ragged_batch") == 0)
         p->ragged_line = line;
+    if (strcmp(path, "parameters.key") == 0)
+        return note_key(p, line, err);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint64_t bit = (uint64_t)1 << i;
         if (strcmp(path, rows[i].path) != 0)

@@ -6,6 +6,7 @@
 #ifndef PN_MODEL_CONFIG_POLICY_H
 #define PN_MODEL_CONFIG_POLICY_H
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -17,6 +18,8 @@ struct pn_config_policy {
     struct pn_str *warnings;
     uint64_t warned;                    /* bit of each row that has warned */
     size_t decoupled_line, ragged_line; /* where these stand, for their values' check */
+    struct pn_arena *arena;             /* of key_lines */
+    size_t *key_lines, n_key_lines;     /* where each parameter's key stands */
 };
 
 /* A pn_pbtext_visit_fn; @ctx is the struct above. */

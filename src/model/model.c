@@ -25,9 +25,17 @@ static enum pn_code misfit(
         pn_shape_text(got, t->dtype, t->dims, t->rank), hint);
 }
 
-static enum pn_code check_input(
-    const struct pn_tensor_info *info, const struct pn_tensor *t, struct pn_error *err)
+bool pn_model_fits(const struct pn_model *m, size_t at, const struct pn_tensor *t)
 {
+    if (m->any_rank)
+        return t->dtype == m->inputs[at].dtype;
+    return pn_tensor_fits(t, &m->inputs[at]);
+}
+
+static enum pn_code check_input(
+    const struct pn_model *m, size_t at, const struct pn_tensor *t, struct pn_error *err)
+{
+    const struct pn_tensor_info *info = &m->inputs[at];
     if (t->dtype == PN_DTYPE_NONE) {
         if (info->optional)
             return PN_OK;
@@ -35,7 +43,7 @@ static enum pn_code check_input(
     }
     if (t->rank < 0 || t->rank > PN_MAX_DIMS)
         return pn_fail(err, PN_INVALID, "input \"%s\": a rank of %d", info->name, t->rank);
-    if (!pn_tensor_fits(t, info))
+    if (!pn_model_fits(m, at, t))
         return misfit(info, t, err);
     struct pn_tensor size = *t;
     if (!pn_tensor_size(&size))
@@ -51,7 +59,7 @@ enum pn_code pn_model_run_request(
     struct pn_model *m, const struct pn_model_run *run, struct pn_error *err)
 {
     for (size_t i = 0; i < m->n_inputs; i++) {
-        enum pn_code code = check_input(&m->inputs[i], &run->inputs[i], err);
+        enum pn_code code = check_input(m, i, &run->inputs[i], err);
         if (code != PN_OK)
             return code;
     }

@@ -2,7 +2,7 @@
  *
  * What serving sees of a model, whatever is behind it: a signature and run().
  *
- * Kinds: graph (an .onnx file), builtin ("simple"), later table. Each fills the vtable; the
+ * Kinds: graph (an .onnx file), builtin ("simple"), table (model_table.h). Each fills the vtable; the
  * public C API of include/pinnace/model.h is a thin cover over this.
  * Life: opened by the loader, run from any number of threads, closed by the last reference of
  * its model version. */
@@ -47,6 +47,8 @@ struct pn_model {
     const struct pn_model_ops *ops;
     const struct pn_tensor_info *inputs, *outputs;
     size_t n_inputs, n_outputs;
+    bool
+        any_rank; /* any shape of the right datatype fits an input, whatever the signature */
     size_t memory_bytes;
 };
 
@@ -61,6 +63,9 @@ PN_MUST_USE enum pn_code pn_model_open_file(const char *path,
 /* Open the built-in model of that name ("simple"); PN_NOT_FOUND if there is none. */
 PN_MUST_USE enum pn_code pn_model_open_builtin(
     const char *name, struct pn_model **out, struct pn_error *err);
+
+/* Does @t fit input @at of the signature, in datatype and shape? */
+bool pn_model_fits(const struct pn_model *m, size_t at, const struct pn_tensor *t);
 
 /* As pn_model_run() with everything a request carries. */
 PN_MUST_USE enum pn_code pn_model_run_request(

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An embedding table behind the model interface. Threading: as model.h. */
+#ifndef PN_MODEL_MODEL_TABLE_H
+#define PN_MODEL_MODEL_TABLE_H
+
+#include "model/model.h"
+#include "model/model_table_config.h"
+
+#include <stddef.h>
+
+/* The model whose output becomes QUERY. */
+struct pn_table_encoder {
+    struct pn_model *model;     /* NULL for none */
+    const char *name;           /* lives as long as the model */
+    void (*release)(void *ctx); /* once nobody uses ->model any more; may be NULL */
+    void *ctx;
+};
+
+struct pn_table_model_options {
+    const struct pn_table_config *config;
+    const char *path;    /* of the table, where ->file is "" */
+    const char *root;    /* the folder that ->file is looked up beneath, and ->keys */
+    const char *version; /* the folder where ->keys is looked for first */
+    size_t max_bytes;    /* of memory that the table may take; SIZE_MAX for no limit */
+};
+
+/* Open a table. The model takes @encoder and releases it when it is closed; on failure it is
+ * released before the return. Returns what pn_table_open() and pn_keys_open() return, and
+ * PN_INVALID for an encoder that has no fitting output or a clashing input. */
+PN_MUST_USE enum pn_code pn_model_open_table(const struct pn_table_model_options *options,
+    struct pn_table_encoder take_encoder, struct pn_model **out, struct pn_error *err);
+
+#endif
