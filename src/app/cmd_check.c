@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/testdata.h"
-#include "serve/scan.h"
+#include "serve/found.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static const struct pn_option_table table = {
     .command = "pinnace check",
     .usage = "[options] PATH...",
     .about =
-        "Load the models of PATH (an .onnx file, a model directory, a repository), print\n"
+        "Load the models of PATH (a model file, a model directory, a repository), print\n"
         "what they are, and run test_data_set_*/{input,output}_N.pb beside them. Exit\n"
         "status: 0 all agrees, 1 a result differs, 2 a model cannot be loaded.",
     .options = options,
@@ -115,9 +115,7 @@ static int check_version(const struct check_options *o, const struct pn_found_mo
     enum pn_code code;
     int status;
 
-    code = pn_model_open_file(found->path, &mo, &model, &err);
-    if (code == PN_OK && m->has_config)
-        code = pn_model_config_match(&m->config, model, &err);
+    code = pn_found_open(m, found, &mo, &model, &err);
     if (code == PN_OK) {
         printf("model   \"%s\" version %" PRId64 ", %s\n", m->name, found->number,
             found->path);

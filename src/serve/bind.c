@@ -71,13 +71,14 @@ static enum pn_code misfit(const struct pn_tensor *t, const struct pn_tensor_inf
         model, info->name, expected, got, advice);
 }
 
-static enum pn_code check_input(const struct pn_version *v, const struct pn_tensor *t,
-    const struct pn_tensor_info *info, struct pn_error *err)
+static enum pn_code check_input(
+    const struct pn_version *v, size_t at, const struct pn_tensor *t, struct pn_error *err)
 {
+    const struct pn_tensor_info *info = &v->opened->inputs[at];
     struct pn_tensor sized = *t;
     char text[PN_SHAPE_TEXT_BYTES];
 
-    if (!pn_tensor_fits(t, info))
+    if (!pn_model_fits(v->opened, at, t))
         return misfit(t, info, v->model, err);
     if (!pn_tensor_size(&sized))
         return pn_fail(err, PN_INVALID, "model \"%s\": input \"%s\": %s is too large",
@@ -115,7 +116,7 @@ static enum pn_code place_inputs(const struct pn_version *v,
         if (inputs[at].dtype != PN_DTYPE_NONE)
             return pn_fail(err, PN_INVALID, "model \"%s\": input \"%s\": given twice",
                 v->model, input->name);
-        code = check_input(v, &input->tensor, &m->inputs[at], err);
+        code = check_input(v, at, &input->tensor, err);
         if (code != PN_OK)
             return code;
         inputs[at] = input->tensor;

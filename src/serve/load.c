@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/found.h"
 #include "tensor/shape.h"
 
 #include <inttypes.h>
@@ -13,6 +14,22 @@
 #include <string.h>
 
 enum { WARM_MAX_BYTES = 64 << 20, WARM_RUNS = 2 };
+
+uint64_t pn_version_stamp(struct pn_serve *s, const struct pn_found_model *m,
+    const struct pn_found_version *found)
+{
+    struct pn_error ignored = {0};
+    uint64_t stamp = found->stamp;
+    struct pn_version *encoder;
+
+    if (!*m->table.encoder)
+        return stamp;
+    if (pn_catalog_find(&s->catalog, m->table.encoder, "", &encoder, &ignored) != PN_OK)
+        return stamp;
+    stamp += encoder->stamp + (uint64_t)encoder->number;
+    pn_version_unref(encoder);
+    return stamp;
+}
 
 struct pn_version *pn_version_make(struct pn_serve *s, const struct pn_found_model *m,
     const struct pn_found_version *found)
@@ -23,7 +40,7 @@ struct pn_version *pn_version_make(struct pn_serve *s, const struct pn_found_mod
         return NULL;
     v->catalog = &s->catalog;
     v->number = found->number;
-    v->stamp = found->stamp;
+    v->stamp = pn_version_stamp(s, m, found);
     v->max_batch_size = m->has_config ? m->config.max_batch_size : 0;
     snprintf(v->text, sizeof v->text, "%" PRId64, found->number);
     atomic_init(&v->refs, 1);
@@ -160,6 +177,30 @@ static enum pn_code warm_up(struct pn_serve *s, struct pn_version *v, struct pn_
 
 /* ---- loading ----------------------------------------------------------------------------- */
 
+static void release_version(void *ctx)
+{
+    pn_version_unref(ctx);
+}
+
+/* A table holds the version of its encoder that was ready when it was loaded itself. */
+static enum pn_code open_table(struct pn_serve *s, struct pn_version *v,
+    const struct pn_found_model *m, const struct pn_found_version *found,
+    struct pn_error *err)
+{
+    struct pn_table_encoder encoder = {0};
+    struct pn_version *held;
+
+    if (*m->table.encoder) {
+        if (pn_catalog_find(&s->catalog, m->table.encoder, "", &held, err) != PN_OK)
+            return pn_wrap(err, "encoder");
+        encoder = (struct pn_table_encoder){.model = held->opened,
+            .name = held->model,
+            .release = release_version,
+            .ctx = held};
+    }
+    return pn_found_open_table(m, found, encoder, SIZE_MAX, &v->opened, err);
+}
+
 static enum pn_code open_model(struct pn_serve *s, struct pn_version *v,
     const struct pn_found_model *m, const struct pn_found_version *found,
     struct pn_error *err)
@@ -169,6 +210,8 @@ static enum pn_code open_model(struct pn_serve *s, struct pn_version *v,
 
     if (m->builtin)
         code = pn_model_open_builtin(m->name, &v->opened, err);
+    else if (found->is_table)
+        code = open_table(s, v, m, found, err);
     else
         code = s->options.open_file(found->path, &options, &v->opened, err);
     if (code == PN_OK && m->has_config) {

@@ -7,6 +7,11 @@
 #include "serve/core.h"
 #include "serve/scan.h"
 
+/* What tells a version from another with its number: the files, and the version of the encoder
+ * that it would be loaded with now. */
+uint64_t pn_version_stamp(struct pn_serve *s, const struct pn_found_model *m,
+    const struct pn_found_version *found);
+
 /* A version in state discovered, with one reference. NULL without memory. */
 struct pn_version *pn_version_make(struct pn_serve *s, const struct pn_found_model *m,
     const struct pn_found_version *found);

@@ -8,6 +8,7 @@
  * wanted one of its model is ready, or when the model has left the repository. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/found.h"
 #include "serve/load.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ enum need { KEEP, LOAD_FIRST, LOAD_BESIDE };
 static enum need need_of(struct pn_serve *s, const struct pn_found_model *m,
     const struct pn_found_version *found)
 {
+    uint64_t stamp = pn_version_stamp(s, m, found);
     struct pn_version *listed = NULL;
     enum need need = LOAD_FIRST;
     struct pn_entry *entry;
@@ -67,7 +69,7 @@ static enum need need_of(struct pn_serve *s, const struct pn_found_model *m,
         listed = pn_entry_version_locked(entry, found->number);
     }
     if (listed && listed->life == PN_LIFE_READY)
-        need = listed->stamp == found->stamp ? KEEP : LOAD_BESIDE;
+        need = listed->stamp == stamp ? KEEP : LOAD_BESIDE;
     pthread_mutex_unlock(&s->catalog.mu);
     return need;
 }
@@ -243,20 +245,28 @@ static bool stopping(struct pn_serve *s)
     return stop;
 }
 
+static void apply_model(
+    struct pn_serve *s, const struct pn_found_model *m, struct outcome *o)
+{
+    if (m->failure.code != PN_OK) {
+        note_model_failure(s, m, o);
+        return;
+    }
+    for (size_t k = 0; k < m->n_versions && !stopping(s); k++) {
+        enum need need = need_of(s, m, &m->versions[k]);
+
+        if (need != KEEP)
+            load_one(s, m, &m->versions[k], need, o);
+    }
+}
+
+/* Models that use another one as their encoder come after all that may be one. */
 static void apply(struct pn_serve *s, const struct pn_scan *scan, struct outcome *o)
 {
-    for (size_t i = 0; i < scan->n_models; i++) {
-        const struct pn_found_model *m = &scan->models[i];
-
-        if (m->failure.code != PN_OK) {
-            note_model_failure(s, m, o);
-            continue;
-        }
-        for (size_t k = 0; k < m->n_versions && !stopping(s); k++) {
-            enum need need = need_of(s, m, &m->versions[k]);
-
-            if (need != KEEP)
-                load_one(s, m, &m->versions[k], need, o);
+    for (int encoded = 0; encoded < 2; encoded++) {
+        for (size_t i = 0; i < scan->n_models; i++) {
+            if ((*scan->models[i].table.encoder != '\0') == encoded)
+                apply_model(s, &scan->models[i], o);
         }
     }
     retire_unwanted(s, scan, false);
@@ -269,6 +279,8 @@ static enum pn_code scan_all(struct pn_serve *s, struct pn_scan *scan, struct pn
     code = pn_scan_paths((const char *const *)s->paths, s->options.n_paths, scan, err);
     if (code == PN_OK && s->options.builtin_models)
         code = pn_scan_add_builtin(scan, "simple", err);
+    if (code == PN_OK)
+        pn_found_check_encoders(scan);
     return code;
 }
 
@@ -413,9 +425,11 @@ void pn_loader_stop(struct pn_serve *s)
         pthread_join(s->loader, NULL);
         s->loader_started = false;
     }
-    pthread_mutex_lock(&s->catalog.mu);
-    gone = s->catalog.gone;
-    s->catalog.gone = NULL;
-    pthread_mutex_unlock(&s->catalog.mu);
-    free_gone(s, gone);
+    do { /* a version that goes may let its encoder go */
+        pthread_mutex_lock(&s->catalog.mu);
+        gone = s->catalog.gone;
+        s->catalog.gone = NULL;
+        pthread_mutex_unlock(&s->catalog.mu);
+        free_gone(s, gone);
+    } while (gone);
 }

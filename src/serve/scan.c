@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/dirs.h"
+#include "serve/model_file.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -26,12 +27,15 @@ static enum pn_code no_memory(struct pn_error *err)
 
 static void model_fini(struct pn_found_model *m)
 {
-    for (size_t i = 0; i < m->n_versions; i++)
+    for (size_t i = 0; i < m->n_versions; i++) {
         pn_free(m->versions[i].path);
+        pn_free(m->versions[i].dir);
+    }
     pn_free(m->versions);
     pn_model_config_fini(&m->config);
     pn_free(m->name);
     pn_free(m->dir);
+    pn_free(m->root);
     *m = (struct pn_found_model){0};
 }
 
@@ -54,8 +58,8 @@ static struct pn_found_model *find_model(struct pn_scan *scan, const char *name)
 
 /* Append a model; the strings are copied. The same name twice fails the earlier one, so that
  * no PATH wins silently, and *out is NULL. */
-static enum pn_code add_model(struct pn_scan *scan, const char *name, const char *dir,
-    struct pn_found_model **out, struct pn_error *err)
+static enum pn_code add_model(struct pn_scan *scan, const char *root, const char *name,
+    const char *dir, struct pn_found_model **out, struct pn_error *err)
 {
     struct pn_found_model *m = find_model(scan, name);
 
@@ -74,28 +78,32 @@ static enum pn_code add_model(struct pn_scan *scan, const char *name, const char
         scan->capacity = capacity;
     }
     m = &scan->models[scan->n_models];
-    *m = (struct pn_found_model){.name = pn_strdup(name), .dir = pn_strdup(dir)};
+    *m = (struct pn_found_model){.name = pn_strdup(name),
+        .dir = pn_strdup(dir),
+        .root = pn_strdup(root),
+        .table = pn_table_config_default()};
     scan->n_models++;
-    if (!m->name || !m->dir)
+    if (!m->name || !m->dir || !m->root)
         return no_memory(err);
     *out = m;
     return PN_OK;
 }
 
-static enum pn_code add_version(struct pn_found_model *m, int64_t number, char *take_path,
-    uint64_t stamp, struct pn_error *err)
+/* @take holds strings on the heap; they go with it, also on failure. */
+static enum pn_code add_version(
+    struct pn_found_model *m, struct pn_found_version take, struct pn_error *err)
 {
     struct pn_found_version *grown = NULL;
 
-    if (take_path)
+    if (take.path && take.dir)
         grown = pn_realloc(m->versions, m->n_versions + 1, sizeof *grown);
     if (!grown) {
-        pn_free(take_path);
+        pn_free(take.path);
+        pn_free(take.dir);
         return no_memory(err);
     }
     m->versions = grown;
-    grown[m->n_versions++] =
-        (struct pn_found_version){.number = number, .path = take_path, .stamp = stamp};
+    grown[m->n_versions++] = take;
     return PN_OK;
 }
 
@@ -112,29 +120,18 @@ static void log_lines(const char *path, const char *text)
     }
 }
 
-static bool is_one_of(const char *text, const char *a, const char *b)
-{
-    return !text || !*text || strcmp(text, a) == 0 || strcmp(text, b) == 0;
-}
-
 /* What the parser cannot know: the directory's name and the kinds that are served here. */
 static enum pn_code check_config(const struct pn_found_model *m, struct pn_error *err)
 {
     const struct pn_model_config *c = &m->config;
 
-    if (c->name && *c->name && strcmp(c->name, m->name) != 0)
+    if (*c->name && strcmp(c->name, m->name) != 0)
         return pn_fail(err, PN_INVALID,
             "name: expected \"%s\" as the directory, got \"%s\"", m->name, c->name);
-    if (!is_one_of(c->platform, "onnxruntime_onnx", "onnxruntime"))
+    if (pn_config_is_table(c) && *c->backend)
         return pn_fail(err, PN_INVALID,
-            "platform: expected \"onnxruntime_onnx\", got \"%s\"", c->platform);
-    if (!is_one_of(c->backend, "onnxruntime", "onnxruntime"))
-        return pn_fail(
-            err, PN_INVALID, "backend: expected \"onnxruntime\", got \"%s\"", c->backend);
-    if (c->default_model_filename && strchr(c->default_model_filename, '/'))
-        return pn_fail(err, PN_INVALID,
-            "default_model_filename: expected a plain file name, got \"%s\"",
-            c->default_model_filename);
+            "backend: expected none with platform \"pinnace_table\", got \"%s\"",
+            c->backend);
     return PN_OK;
 }
 
@@ -155,7 +152,11 @@ static enum pn_code read_config(
         return code;
     m->has_config = true;
     log_lines(path, m->config.warnings.data);
-    return check_config(m, err) == PN_OK ? PN_OK : pn_wrap(err, "%s", path);
+    if (check_config(m, err) != PN_OK)
+        return pn_wrap(err, "%s", path);
+    if (pn_config_is_table(&m->config))
+        return pn_table_config_parse(path, &m->config, &m->table, err);
+    return PN_OK;
 }
 
 /* ---- versions ------------------------------------------------------------------------ */
@@ -236,58 +237,74 @@ static size_t first_wanted(const struct pn_found_model *m, size_t n)
     return n > latest ? n - latest : 0;
 }
 
-static enum pn_code take_version(
+/* The version whose folder is @take_dir. */
+static enum pn_code take_version(struct pn_found_model *m, int64_t number, char *take_dir,
+    uint64_t stamp, struct pn_error *err)
+{
+    struct pn_found_version v = {.number = number, .dir = take_dir, .stamp = stamp};
+    bool found;
+
+    if (take_dir && *m->table.file) {
+        v.path = pn_path_join(m->root, m->table.file);
+        v.is_table = true;
+    } else if (take_dir) {
+        v.path = pn_model_file_in(take_dir, &m->config, &found, &v.is_table);
+    }
+    return add_version(m, v, err);
+}
+
+static enum pn_code take_numbered(
     struct pn_found_model *m, int64_t number, uint64_t config_stamp, struct pn_error *err)
 {
-    const char *file = m->config.default_model_filename;
-    uint64_t stamp = 0;
     char text[32];
-    char *dir, *path = NULL;
+    char *dir;
 
     snprintf(text, sizeof text, "%lld", (long long)number);
     dir = pn_path_join(m->dir, text);
-    if (dir) {
-        path = pn_path_join(dir, file && *file ? file : DEFAULT_MODEL_NAME);
-        stamp = pn_dir_stamp(dir) + config_stamp;
-    }
-    pn_free(dir);
-    return add_version(m, number, path, stamp, err);
+    return take_version(m, number, dir, (dir ? pn_dir_stamp(dir) : 0) + config_stamp, err);
 }
 
-/* The model file in @m's own directory, or NULL if there is none or no memory. */
-static char *bare_file(const struct pn_found_model *m)
+/* May @m, which has no version directories, be version 1 as it is? Its file lies in its own
+ * folder, which counts for a PATH only, or elsewhere. */
+static bool is_bare(const struct pn_found_model *m, bool may_be_bare)
 {
-    const char *file = m->config.default_model_filename;
-    char *path = pn_path_join(m->dir, file && *file ? file : DEFAULT_MODEL_NAME);
+    bool found = false, is_table;
 
-    if (path && !pn_is_file(path)) {
-        pn_free(path);
-        path = NULL;
-    }
-    return path;
+    if (*m->table.file)
+        return true;
+    if (may_be_bare)
+        pn_free(pn_model_file_in(m->dir, &m->config, &found, &is_table));
+    return found;
 }
 
-/* A model without version directories whose file lies in its own is version 1. */
 static enum pn_code take_bare(
-    struct pn_found_model *m, char *take_path, uint64_t config_stamp, struct pn_error *err)
+    struct pn_found_model *m, uint64_t config_stamp, struct pn_error *err)
 {
     const int64_t number = 1;
-    uint64_t stamp = pn_file_stamp(take_path) + config_stamp;
+    uint64_t stamp = config_stamp;
     enum pn_code code = PN_OK;
 
     if (m->has_config && m->config.policy == PN_VERSIONS_SPECIFIC)
         code = check_specific(m, &number, 1, err);
     if (code == PN_OK)
-        return add_version(m, number, take_path, stamp, err);
-    pn_free(take_path);
-    return code;
+        code = take_version(m, number, pn_strdup(m->dir), 0, err);
+    if (code != PN_OK)
+        return code;
+    if (!*m->table.file)
+        stamp += pn_file_stamp(m->versions[0].path);
+    m->versions[0].stamp = stamp;
+    return PN_OK;
+}
+
+static const char *expected_name(const struct pn_found_model *m)
+{
+    return pn_config_is_table(&m->config) ? "model.safetensors" : DEFAULT_MODEL_NAME;
 }
 
 static enum pn_code choose_versions(
     struct pn_found_model *m, bool may_be_bare, uint64_t config_stamp, struct pn_error *err)
 {
     bool specific = m->has_config && m->config.policy == PN_VERSIONS_SPECIFIC;
-    char *bare = NULL;
     enum pn_code code;
     int64_t *numbers;
     size_t n;
@@ -295,20 +312,47 @@ static enum pn_code choose_versions(
     code = list_versions(m->dir, &numbers, &n, err);
     if (code != PN_OK)
         return code;
-    if (n == 0 && may_be_bare)
-        bare = bare_file(m);
-    if (bare)
-        code = take_bare(m, bare, config_stamp, err);
+    if (n == 0 && is_bare(m, may_be_bare))
+        code = take_bare(m, config_stamp, err);
     else if (n == 0)
-        code = pn_fail(err, PN_INVALID,
-            "no version in %s: expected %s/1/" DEFAULT_MODEL_NAME, m->dir, m->dir);
+        code = pn_fail(err, PN_INVALID, "no version in %s: expected %s/1/%s", m->dir,
+            m->dir, expected_name(m));
     else if (specific)
         code = check_specific(m, numbers, n, err);
     for (size_t i = first_wanted(m, n); code == PN_OK && i < n; i++) {
         if (!specific || is_wanted(&m->config, numbers[i]))
-            code = take_version(m, numbers[i], config_stamp, err);
+            code = take_numbered(m, numbers[i], config_stamp, err);
     }
     pn_free(numbers);
+    return code;
+}
+
+/* The stamp of a file below the repository's root. */
+static uint64_t shared_stamp(const struct pn_found_model *m, const char *name)
+{
+    char *path = *name ? pn_path_join(m->root, name) : NULL;
+    uint64_t stamp = path ? pn_file_stamp(path) : 0;
+
+    pn_free(path);
+    return stamp;
+}
+
+/* Versions that turned out to be tables: their parameters, and the files that they share. */
+static enum pn_code finish_tables(
+    struct pn_found_model *m, const char *config, struct pn_error *err)
+{
+    enum pn_code code = PN_OK;
+    bool any = false;
+
+    for (size_t i = 0; i < m->n_versions; i++)
+        any |= m->versions[i].is_table;
+    if (!any)
+        return PN_OK;
+    if (m->has_config && !pn_config_is_table(&m->config))
+        code = pn_table_config_parse(config, &m->config, &m->table, err);
+    for (size_t i = 0; code == PN_OK && i < m->n_versions; i++)
+        m->versions[i].stamp +=
+            shared_stamp(m, m->table.file) + shared_stamp(m, m->table.keys);
     return code;
 }
 
@@ -316,8 +360,8 @@ static enum pn_code choose_versions(
 
 /* A fault of the model is kept with it; only missing memory fails the scan. @may_be_bare: its
  * file may lie in @dir itself, as for a PATH; a repository's models have versions. */
-static enum pn_code scan_model(struct pn_scan *scan, const char *dir, const char *name,
-    bool may_be_bare, struct pn_error *err)
+static enum pn_code scan_model(struct pn_scan *scan, const char *root, const char *dir,
+    const char *name, bool may_be_bare, struct pn_error *err)
 {
     struct pn_error failure = {0};
     struct pn_found_model *m;
@@ -325,7 +369,7 @@ static enum pn_code scan_model(struct pn_scan *scan, const char *dir, const char
     enum pn_code code;
     char *config;
 
-    code = add_model(scan, name, dir, &m, err);
+    code = add_model(scan, root, name, dir, &m, err);
     if (code != PN_OK || !m)
         return code;
     config = pn_path_join(dir, CONFIG_NAME);
@@ -335,9 +379,11 @@ static enum pn_code scan_model(struct pn_scan *scan, const char *dir, const char
     code = PN_OK;
     if (pn_is_file(config))
         code = read_config(m, config, &failure);
-    pn_free(config);
     if (code == PN_OK)
         code = choose_versions(m, may_be_bare, config_stamp, &failure);
+    if (code == PN_OK)
+        code = finish_tables(m, config, &failure);
+    pn_free(config);
     if (code == PN_EXHAUSTED)
         return no_memory(err);
     m->failure = failure;
@@ -353,25 +399,33 @@ static bool has_file(const char *dir, const char *name)
     return found;
 }
 
+static bool has_model_file(const char *dir)
+{
+    const struct pn_model_config none = {0};
+    bool found = false, is_table;
+
+    pn_free(pn_model_file_in(dir, &none, &found, &is_table));
+    return found;
+}
+
 /* Does @dir hold a configuration or a version directory? With @is_path, as a PATH, the model
  * file itself will do, and a version counts only with the model file in it: a repository may
  * hold a model that is named "1". */
 static bool looks_like_model(const char *dir, bool is_path)
 {
     struct pn_error err = {0};
-    bool found =
-        has_file(dir, CONFIG_NAME) || (is_path && has_file(dir, DEFAULT_MODEL_NAME));
+    bool found = has_file(dir, CONFIG_NAME) || (is_path && has_model_file(dir));
     int64_t *numbers = NULL;
     size_t n = 0;
 
     if (found || list_versions(dir, &numbers, &n, &err) != PN_OK)
         return found;
     for (size_t i = 0; i < n && !found; i++) {
-        struct pn_str file = {0};
+        struct pn_str version = {0};
 
-        pn_str_printf(&file, "%s/%lld/" DEFAULT_MODEL_NAME, dir, (long long)numbers[i]);
-        found = !is_path || (!file.failed && pn_is_file(file.data));
-        pn_str_fini(&file);
+        pn_str_printf(&version, "%s/%lld", dir, (long long)numbers[i]);
+        found = !is_path || (!version.failed && has_model_file(version.data));
+        pn_str_fini(&version);
     }
     pn_free(numbers);
     return found;
@@ -394,58 +448,73 @@ static enum pn_code scan_repository(
         else if (!looks_like_model(dir, false))
             pn_log(PN_LOG_WARNING, "%s has no version directory: skipped", dir);
         else
-            code = scan_model(scan, dir, names.names[i], false, err);
+            code = scan_model(scan, root, dir, names.names[i], false, err);
         pn_free(dir);
     }
     pn_names_fini(&names);
     return code;
 }
 
-/* The last part of @path as typed, or of where it leads when that says nothing ("."). */
-static char *base_name(const char *path)
+/* @path as typed, or where it leads when that says nothing ("."), in two on the heap. False
+ * without memory. */
+static bool split_path(const char *path, char **root, char **name)
 {
     char real[PATH_MAX];
     size_t end = strlen(path), begin;
 
-    while (end > 0 && path[end - 1] == '/')
+    *root = *name = NULL;
+    while (end > 1 && path[end - 1] == '/')
         end--;
     for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
         ;
-    if (end - begin > 2 || (end > begin && strspn(path + begin, ".") < end - begin))
-        return pn_strndup(path + begin, end - begin);
-    if (!realpath(path, real))
-        return NULL;
-    return pn_strdup(strrchr(real, '/') + 1);
+    if (end - begin <= 2 && strspn(path + begin, ".") >= end - begin) {
+        if (!realpath(path, real))
+            return false;
+        path = real;
+        begin = (size_t)(strrchr(real, '/') + 1 - real);
+        end = strlen(real);
+    }
+    *name = pn_strndup(path + begin, end - begin);
+    while (begin > 1 && path[begin - 1] == '/')
+        begin--;
+    *root = begin > 0 ? pn_strndup(path, begin) : pn_strdup(".");
+    if (*root && *name)
+        return true;
+    pn_free(*root);
+    pn_free(*name);
+    return false;
 }
 
 static enum pn_code scan_file(struct pn_scan *scan, const char *path, struct pn_error *err)
 {
+    struct pn_found_version v = {.number = 1, .stamp = pn_file_stamp(path)};
     struct pn_found_model *m;
     enum pn_code code;
-    char *name = base_name(path);
-    size_t len;
+    char *root, *name;
 
-    if (!name)
+    if (!pn_model_file_named(path, &v.is_table))
+        return pn_fail(err, PN_INVALID,
+            "%s: expected an .onnx, .safetensors or .npy file, or a directory of models",
+            path);
+    if (!split_path(path, &root, &name))
         return no_memory(err);
-    len = strlen(name);
-    if (len < 6 || strcmp(name + len - 5, ".onnx") != 0) {
-        pn_free(name);
-        return pn_fail(
-            err, PN_INVALID, "%s: expected an .onnx file or a directory of models", path);
+    name[pn_model_file_stem(name)] = '\0';
+    code = add_model(scan, root, name, path, &m, err);
+    if (code == PN_OK && m) {
+        v.path = pn_strdup(path);
+        v.dir = pn_strdup(root);
+        code = add_version(m, v, err);
     }
-    name[len - 5] = '\0';
-    code = add_model(scan, name, path, &m, err);
     pn_free(name);
-    if (code != PN_OK || !m)
-        return code;
-    return add_version(m, 1, pn_strdup(path), pn_file_stamp(path), err);
+    pn_free(root);
+    return code;
 }
 
 static enum pn_code missing_path(const char *path, struct pn_error *err)
 {
-    size_t len = strlen(path);
+    bool is_table;
 
-    if (len > 5 && strcmp(path + len - 5, ".onnx") == 0)
+    if (pn_model_file_named(path, &is_table))
         return pn_fail(err, PN_NOT_FOUND, "%s: no such file", path);
     return pn_fail(err, PN_NOT_FOUND,
         "no model in %s: expected %s/NAME/VERSION/" DEFAULT_MODEL_NAME
@@ -456,7 +525,7 @@ static enum pn_code missing_path(const char *path, struct pn_error *err)
 static enum pn_code scan_path(struct pn_scan *scan, const char *path, struct pn_error *err)
 {
     enum pn_code code;
-    char *name;
+    char *root, *name;
 
     if (pn_is_file(path))
         return scan_file(scan, path, err);
@@ -464,10 +533,10 @@ static enum pn_code scan_path(struct pn_scan *scan, const char *path, struct pn_
         return missing_path(path, err);
     if (!looks_like_model(path, true))
         return scan_repository(scan, path, err);
-    name = base_name(path);
-    if (!name)
+    if (!split_path(path, &root, &name))
         return no_memory(err);
-    code = scan_model(scan, path, name, true, err);
+    code = scan_model(scan, root, path, name, true, err);
+    pn_free(root);
     pn_free(name);
     return code;
 }
@@ -488,14 +557,17 @@ enum pn_code pn_scan_paths(
 enum pn_code pn_scan_add_builtin(
     struct pn_scan *scan, const char *name, struct pn_error *err)
 {
+    struct pn_found_version v = {.number = 1, .stamp = 1};
     struct pn_found_model *m;
     enum pn_code code;
 
     if (find_model(scan, name))
         return PN_OK;
-    code = add_model(scan, name, "(built in)", &m, err);
+    code = add_model(scan, "", name, "(built in)", &m, err);
     if (code != PN_OK)
         return code;
     m->builtin = true;
-    return add_version(m, 1, pn_strdup(name), 1, err);
+    v.path = pn_strdup(name);
+    v.dir = pn_strdup("");
+    return add_version(m, v, err);
 }

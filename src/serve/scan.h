@@ -2,16 +2,18 @@
  *
  * What lies in the model repositories: models, their configuration, the versions wanted.
  *
- * A PATH is an .onnx file (named after its stem, version 1), a model directory (integer
- * version directories inside, or model.onnx itself: version 1) or a repository of model
- * directories. Symbolic links are followed; names that begin with a dot are not looked at, since Kubernetes keeps the real
- * folders of a mounted ConfigMap there.
+ * A PATH is a model file (named after its stem, version 1), a model directory (integer version
+ * directories inside, or the model file itself: version 1) or a repository of model
+ * directories. Model files are .onnx, .safetensors and .npy. Symbolic links are followed; names
+ * that begin with a dot are not looked at, since Kubernetes keeps the real folders of a mounted
+ * ConfigMap there.
  * Life: pn_scan_paths -> read -> pn_scan_fini. Threading: one thread at a time. */
 #ifndef PN_SERVE_SCAN_H
 #define PN_SERVE_SCAN_H
 
 #include "base/error.h"
 #include "model/config.h"
+#include "model/model_table_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,15 +21,19 @@
 
 struct pn_found_version {
     int64_t number;
-    char *path;     /* of the model file */
+    char *path;     /* of the model file; not of one that lies elsewhere: table.file */
+    char *dir;      /* the folder that it lies in */
+    bool is_table;  /* else a graph */
     uint64_t stamp; /* differs when a file of the version or its configuration changed */
 };
 
 struct pn_found_model {
-    char *name, *dir; /* dir: for messages; the file itself for an .onnx PATH */
+    char *name, *dir; /* dir: for messages; the file itself for a file's PATH */
+    char *root;       /* the repository, or the folder that stands for it */
     bool builtin;     /* the path of its one version is not used */
     bool has_config;
     struct pn_model_config config;
+    struct pn_table_config table; /* of its versions that are tables */
     struct pn_error failure; /* code PN_OK, or why none of its versions can be loaded */
     struct pn_found_version *versions; /* wanted by the policy, ascending */
     size_t n_versions;
