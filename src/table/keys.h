@@ -23,7 +23,8 @@ PN_MUST_USE enum pn_code pn_keys_open_text(const char *name, const char *text, s
 PN_MUST_USE enum pn_code pn_keys_open_int64(const char *name, const void *keys, size_t n,
     size_t n_rows, struct pn_keys **out, struct pn_error *err);
 
-/* Open @path, a text file, or a .npy or .safetensors file with an INT64 tensor [n_rows]. */
+/* Open @path: a file whose name ends in .npy or .safetensors with one INT64 tensor [n_rows],
+ * any other as text. PN_UNAVAILABLE for a file cut short meanwhile. */
 PN_MUST_USE enum pn_code pn_keys_open(int dir_fd, const char *path, size_t n_rows,
     struct pn_keys **out, struct pn_error *err);
 void pn_keys_close(struct pn_keys *k); /* NULL is a no-op */

@@ -34,20 +34,25 @@ struct pn_tensor_file {
 };
 
 /* Map @path, beneath directory @dir_fd where that is >= 0, and read its header; the kind is
- * told by the content. Returns PN_NOT_FOUND, PN_INVALID with the rule that was broken, or
- * PN_EXHAUSTED. Legal to close whatever it returned. */
+ * told by the content. Returns PN_NOT_FOUND, PN_INVALID with the rule that was broken,
+ * PN_EXHAUSTED, or PN_UNAVAILABLE for a file cut short meanwhile. Legal to close whatever it
+ * returned. Who reads a tensor's data asks pn_filemap_intact() of @out->map afterwards. */
 PN_MUST_USE enum pn_code pn_tensor_file_open(
     int dir_fd, const char *path, struct pn_tensor_file *out, struct pn_error *err);
 void pn_tensor_file_close(struct pn_tensor_file *f); /* legal on a zeroed struct */
 
-/* The tensor of that name, or the only one for "". PN_NOT_FOUND lists what there is. */
+/* The tensor of that name, or the only one for "". PN_NOT_FOUND lists what there is;
+ * PN_INVALID for more than PN_MAX_DIMS dims. */
 PN_MUST_USE enum pn_code pn_tensor_file_find(const struct pn_tensor_file *f,
     const char *name, const struct pn_file_tensor **out, struct pn_error *err);
 
-/* The parsers alone, for tests: fill ->tensors from @data, which must outlive @out. */
+/* The parsers alone: fill ->tensors from @data, which must outlive @out. */
 PN_MUST_USE enum pn_code pn_safetensors_parse(
     const uint8_t *data, size_t bytes, struct pn_tensor_file *out, struct pn_error *err);
 PN_MUST_USE enum pn_code pn_npy_parse(
     const uint8_t *data, size_t bytes, struct pn_tensor_file *out, struct pn_error *err);
+
+/* A sentence that quotes a file stays one line: control characters become '?'. */
+void pn_tensor_file_clean(struct pn_error *err);
 
 #endif

@@ -23,6 +23,7 @@ cblas          kernel
 lapacke        -
 openblas       kernel
 jansson        http app table
+xxhash         table
 check.h        -
 TABLE
 }
