@@ -65,8 +65,8 @@ struct pn_embedding_kernels {
      * above. @index has room for n. */
     size_t (*above)(const float *x, size_t n, float threshold, uint32_t *index);
 
-    /* Encode @n rows of f32 [n, dim] (a row every @src_stride floats) into @rows from row
-     * @first. I8: scale = (max - min) / 255, bias = min, u = round to nearest even. */
+    /* Encode @n rows of f32 [n, dim] (a row every @src_stride floats) into @rows, whose memory
+     * is writable, from row @first. I8: scale = (max - min) / 255, bias = min, u = round to nearest even. */
     void (*encode[PN_ROW_FORMATS])(
         struct pn_rows *rows, size_t first, size_t n, const float *src, size_t src_stride);
 };

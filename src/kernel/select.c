@@ -12,6 +12,7 @@
 
 struct choice {
     const struct pn_kernels *table;
+    const struct pn_embedding_kernels *embedding;
     bool (*usable)(void);
 };
 
@@ -24,7 +25,8 @@ static bool always(void)
 /* libgcc's test includes whether the operating system saves the registers. */
 static bool has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
 }
 
 static bool has_avx512(void)
@@ -38,21 +40,35 @@ static bool has_avx512(void)
 /* The best first. */
 static const struct choice choices[] = {
 #if defined(__x86_64__)
-    {&pn_kernels__avx512, has_avx512},
-    {&pn_kernels__avx2, has_avx2},
+    {&pn_kernels__avx512, &pn_embedding_kernels__avx512, has_avx512},
+    {&pn_kernels__avx2, &pn_embedding_kernels__avx2, has_avx2},
 #endif
-    {&pn_kernels__portable, always},
+    {&pn_kernels__portable, &pn_embedding_kernels__portable, always},
 };
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 
-const struct pn_kernels *pn_kernels_named(const char *isa)
+static const struct choice *choice_named(const char *isa)
 {
     for (size_t i = 0; isa && i < CHOICE_COUNT; i++) {
         if (strcmp(choices[i].table->isa, isa) == 0)
-            return choices[i].usable() ? choices[i].table : NULL;
+            return choices[i].usable() ? &choices[i] : NULL;
     }
     return NULL;
+}
+
+const struct pn_kernels *pn_kernels_named(const char *isa)
+{
+    const struct choice *c = choice_named(isa);
+
+    return c ? c->table : NULL;
+}
+
+const struct pn_embedding_kernels *pn_embedding_kernels_named(const char *isa)
+{
+    const struct choice *c = choice_named(isa);
+
+    return c ? c->embedding : NULL;
 }
 
 static const struct pn_kernels *choose(void)
@@ -78,6 +94,11 @@ const struct pn_kernels *pn_kernels(void)
         atomic_store_explicit(&chosen, table, memory_order_relaxed);
     }
     return table;
+}
+
+const struct pn_embedding_kernels *pn_embedding_kernels(void)
+{
+    return pn_embedding_kernels_named(pn_kernels()->isa);
 }
 
 const char *pn_isa(void)
