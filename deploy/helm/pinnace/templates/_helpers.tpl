@@ -1,0 +1,78 @@
+{{/*
+SPDX-License-Identifier: Apache-2.0
+
+Names, labels, and the rules between values of this chart; those of the server are checked in
+pinnace-sidecar.
+*/}}
+
+{{- define "pinnace.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride }}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{- define "pinnace.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pinnace.labels" -}}
+{{ include "pinnace.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: {{ .Values.mode }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "pinnace.metadata" -}}
+name: {{ include "pinnace.fullname" . }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "pinnace.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "pinnace.check" -}}
+{{- if eq .Values.mode "standalone" -}}
+{{- if not .Values.pinnace.tcp.enabled -}}
+{{- fail "mode: standalone is reached through a Service, which needs pinnace.tcp.enabled: enable it, or set mode: sidecar" -}}
+{{- end -}}
+{{- else -}}
+{{- include "pinnace.checkApp" . -}}
+{{- end -}}
+{{- include "pinnace.checkMonitors" . -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail (printf "autoscaling.minReplicas %d is above maxReplicas %d: change one" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (not (or (.Values.pinnace.resources.requests | default dict).cpu (.Values.pinnace.resources.limits | default dict).cpu)) -}}
+{{- fail "autoscaling measures CPU in per cent of pinnace.resources.requests.cpu, which is not set: set it" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "pinnace.checkApp" -}}
+{{- if not .Values.app.image.repository -}}
+{{- fail "mode: sidecar runs your application beside the server: set app.image.repository, or mode: standalone" -}}
+{{- end -}}
+{{- range $name, $listener := pick .Values.pinnace "tcp" "metrics" -}}
+{{- if and $listener.enabled (eq (int $listener.port) (int $.Values.app.port)) -}}
+{{- fail (printf "app.port and pinnace.%s.port are both %d, and the containers of a pod share their ports: change one" $name (int $listener.port)) -}}
+{{- end -}}
+{{- end -}}
+{{- include "pinnace-sidecar.requireGuaranteed" (dict "root" . "name" "app" "resources" .Values.app.resources) -}}
+{{- end }}
+
+{{- define "pinnace.checkMonitors" -}}
+{{- if not .Values.pinnace.metrics.enabled -}}
+{{- range $name, $value := pick .Values "serviceMonitor" "podMonitor" "prometheusRule" -}}
+{{- if $value.enabled -}}
+{{- fail (printf "%s.enabled needs the metrics port, and pinnace.metrics.enabled is false: change one" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled would scrape each pod twice: keep one" -}}
+{{- end -}}
+{{- end }}
