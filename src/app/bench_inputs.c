@@ -4,6 +4,7 @@
 #include "app/bench_inputs.h"
 
 #include "base/mem.h"
+#include "model/model_table.h"
 #include "tensor/shape.h"
 
 #include <inttypes.h>
@@ -65,18 +66,43 @@ static void fill(struct pn_tensor *t, int64_t int_max, uint64_t *state)
     }
 }
 
-static enum pn_code make_input(struct pn_tensor *t, const struct pn_tensor_info *info,
-    int64_t rows, int64_t int_max, uint64_t *state, struct pn_error *err)
+/* Ids of random rows, each of which the table has. */
+static enum pn_code fill_ids(
+    struct pn_tensor *t, const struct pn_model *m, uint64_t *state, struct pn_error *err)
 {
+    size_t n = pn_tensor_count(t), have = pn_model_table_rows(m);
+    int64_t *rows = pn_calloc(n, sizeof *rows);
+
+    if (!rows)
+        return pn_fail(err, PN_EXHAUSTED, "no memory for %zu ids", n);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (int64_t)(draw(state) % have);
+    pn_model_table_ids(m, rows, n, t->data);
+    pn_free(rows);
+    return PN_OK;
+}
+
+static void set_dims(struct pn_tensor *t, const struct pn_tensor_info *info, bool is_ids,
+    const struct pn_bench_sizes *sizes)
+{
+    t->rank = is_ids ? 2 : info->rank;
+    for (int d = 0; d < t->rank; d++) {
+        int64_t open = d == 0 ? sizes->rows : d == 1 && is_ids ? sizes->ids : 1;
+
+        t->dims[d] = d >= info->rank || info->dims[d] < 0 ? open : info->dims[d];
+    }
+}
+
+static enum pn_code make_input(struct pn_tensor *t, const struct pn_model *m, size_t at,
+    const struct pn_bench_sizes *sizes, uint64_t *state, struct pn_error *err)
+{
+    const struct pn_tensor_info *info = &m->inputs[at];
+    bool is_ids = pn_model_table_takes_ids(m, at);
+
     *t = (struct pn_tensor){.dtype = info->optional ? PN_DTYPE_NONE : info->dtype};
     if (info->optional)
         return PN_OK;
-    t->rank = info->rank;
-    for (int d = 0; d < info->rank; d++) {
-        int64_t open = d == 0 ? rows : 1;
-
-        t->dims[d] = info->dims[d] < 0 ? open : info->dims[d];
-    }
+    set_dims(t, info, is_ids, sizes);
     if (!pn_tensor_size(t))
         return pn_fail(
             err, PN_INVALID, "input \"%s\" is too large for that many rows", info->name);
@@ -84,7 +110,9 @@ static enum pn_code make_input(struct pn_tensor *t, const struct pn_tensor_info 
     if (!t->data)
         return pn_fail(err, PN_EXHAUSTED, "no memory for input \"%s\"", info->name);
     memset(t->data, 0, t->bytes);
-    fill(t, int_max, state);
+    if (is_ids)
+        return fill_ids(t, m, state, err);
+    fill(t, sizes->int_max, state);
     return PN_OK;
 }
 
@@ -111,9 +139,9 @@ static enum pn_code check_rows(const struct pn_model *m, int64_t rows, struct pn
 }
 
 enum pn_code pn_bench_inputs_init(struct pn_bench_inputs *in, const struct pn_model *m,
-    int64_t rows, int64_t int_max, struct pn_error *err)
+    const struct pn_bench_sizes *sizes, struct pn_error *err)
 {
-    enum pn_code code = check_rows(m, rows, err);
+    enum pn_code code = check_rows(m, sizes->rows, err);
     uint64_t state = 1;
 
     *in = (struct pn_bench_inputs){.n = m->n_inputs};
@@ -123,7 +151,7 @@ enum pn_code pn_bench_inputs_init(struct pn_bench_inputs *in, const struct pn_mo
     if (!in->tensors)
         return pn_fail(err, PN_EXHAUSTED, "no memory for inputs");
     for (size_t i = 0; code == PN_OK && i < m->n_inputs; i++)
-        code = make_input(&in->tensors[i], &m->inputs[i], rows, int_max, &state, err);
+        code = make_input(&in->tensors[i], m, i, sizes, &state, err);
     if (code != PN_OK)
         pn_bench_inputs_fini(in);
     return code;

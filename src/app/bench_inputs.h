@@ -14,11 +14,16 @@ struct pn_bench_inputs {
     size_t n;
 };
 
-/* @rows for the first dimension where the signature leaves it open, 1 for other open ones.
- * Integers are drawn from 0..@int_max, floats from [-1, 1), the same ones every time; strings
- * are empty. */
+struct pn_bench_sizes {
+    int64_t rows;    /* for the first dimension where the signature leaves it open */
+    int64_t ids;     /* for the second one of a table's ids; other open ones are 1 */
+    int64_t int_max; /* integers are drawn from 0 to this */
+};
+
+/* Floats are drawn from [-1, 1), a table's ids from its own, the same ones every time; other
+ * strings are empty. */
 PN_MUST_USE enum pn_code pn_bench_inputs_init(struct pn_bench_inputs *in,
-    const struct pn_model *m, int64_t rows, int64_t int_max, struct pn_error *err);
+    const struct pn_model *m, const struct pn_bench_sizes *sizes, struct pn_error *err);
 void pn_bench_inputs_fini(struct pn_bench_inputs *in); /* legal on a zeroed struct */
 
 #endif

@@ -9,7 +9,7 @@
 #include "app/bench_inputs.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "serve/scan.h"
+#include "serve/found.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -22,7 +22,7 @@ enum { SAMPLES_MAX = 1 << 20, THREADS_MAX = 256, WARM_RUNS = 3 };
 
 struct bench_options {
     const char *rows;
-    int64_t threads, int_max;
+    int64_t threads, int_max, ids, k;
     double seconds;
     bool json;
 };
@@ -56,6 +56,23 @@ static const struct pn_option options[] = {
         .max = INT64_MAX - 1,
         .value = "N",
         .help = "integer inputs are drawn from 0..N: ids must be in the tables' range"},
+    {.name = "ids",
+        .kind = PN_OPTION_INT,
+        .offset = offsetof(struct bench_options, ids),
+        .fallback = "100",
+        .min = 0,
+        .max = INT32_MAX,
+        .value = "N",
+        .help = "of a table: random ids in each row"},
+    {.name = "k",
+        .kind = PN_OPTION_INT,
+        .offset = offsetof(struct bench_options, k),
+        .fallback = "0",
+        .min = 0,
+        .max = INT32_MAX,
+        .value = "N",
+        .help =
+            "of a table with operation topk: how many; 0 for what its configuration says"},
     {.name = "json",
         .kind = PN_OPTION_BOOL,
         .offset = offsetof(struct bench_options, json),
@@ -75,6 +92,7 @@ static const struct pn_option_table table = {
 struct runner {
     struct pn_model *model;
     struct pn_bench_inputs inputs;
+    struct pn_param k; /* kind PN_PARAM_NONE: not sent */
     struct pn_tensor *outputs;
     void **memory; /* of the outputs, kept between runs */
     size_t *capacity;
@@ -127,12 +145,23 @@ static enum pn_code runner_init(struct runner *r, struct pn_model *m, int64_t ro
     r->samples_ns = pn_calloc(SAMPLES_MAX, sizeof *r->samples_ns);
     if (!r->outputs || !r->memory || !r->capacity || !r->samples_ns)
         return pn_fail(err, PN_EXHAUSTED, "out of memory");
-    return pn_bench_inputs_init(&r->inputs, m, rows, o->int_max, err);
+    if (o->k > 0)
+        r->k = (struct pn_param){"k", PN_PARAM_INT64, {.int64 = o->k}};
+    const struct pn_bench_sizes sizes = {rows, o->ids, o->int_max};
+    return pn_bench_inputs_init(&r->inputs, m, &sizes, err);
 }
 
 static enum pn_code run_once(struct runner *r)
 {
-    return pn_model_run(r->model, r->inputs.tensors, place, r, r->outputs, &r->err);
+    const struct pn_model_run run = {.inputs = r->inputs.tensors,
+        .outputs = r->outputs,
+        .place = place,
+        .place_ctx = r,
+        .params = &r->k,
+        .n_params = r->k.kind != PN_PARAM_NONE,
+        .deadline_ns = PN_NO_DEADLINE};
+
+    return pn_model_run_request(r->model, &run, &r->err);
 }
 
 /* Beyond SAMPLES_MAX runs the oldest samples are overwritten. */
@@ -311,7 +340,7 @@ static enum pn_code bench_model(struct pn_model *m, const char *path,
 
 /* The one model that PATH means. */
 static enum pn_code find_path(
-    const struct pn_scan *scan, const char **out, struct pn_error *err)
+    const struct pn_scan *scan, const struct pn_found_version **out, struct pn_error *err)
 {
     const struct pn_found_model *m = scan->n_models > 0 ? &scan->models[0] : NULL;
 
@@ -322,25 +351,26 @@ static enum pn_code find_path(
         *err = m->failure;
         return m->failure.code;
     }
-    *out = m->versions[m->n_versions - 1].path;
+    *out = &m->versions[m->n_versions - 1];
     return PN_OK;
 }
 
 static int bench_path(const struct bench_options *o, const char *path)
 {
+    const struct pn_model_options mo = {0};
+    const struct pn_found_version *found = NULL;
     struct pn_model *model = NULL;
     struct pn_error err = {0};
-    const char *file = NULL;
     struct pn_scan scan;
     enum pn_code code;
 
     code = pn_scan_paths(&path, 1, &scan, &err);
     if (code == PN_OK)
-        code = find_path(&scan, &file, &err);
+        code = find_path(&scan, &found, &err);
     if (code == PN_OK)
-        code = pn_model_open(file, &model, &err);
+        code = pn_found_open(&scan.models[0], found, &mo, &model, &err);
     if (code == PN_OK)
-        code = bench_model(model, file, o, &err);
+        code = bench_model(model, found->path, o, &err);
     pn_model_close(model);
     pn_scan_fini(&scan);
     if (code != PN_OK)

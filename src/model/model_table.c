@@ -293,3 +293,30 @@ enum pn_code pn_model_open_table(const struct pn_table_model_options *options,
     *out = &m->base;
     return PN_OK;
 }
+
+/* ---- for tools ----------------------------------------------------------------------------- */
+
+static const struct table_model *table_of(const struct pn_model *m)
+{
+    return m->ops == &table_ops ? (const struct table_model *)m : NULL;
+}
+
+size_t pn_model_table_rows(const struct pn_model *m)
+{
+    const struct table_model *t = table_of(m);
+    return t ? pn_table_rows(t->table) : 0;
+}
+
+bool pn_model_table_takes_ids(const struct pn_model *m, size_t at)
+{
+    const struct table_model *t = table_of(m);
+    return t && at >= t->n_encoder_inputs &&
+           is_one_of(m->inputs[at].name, "IDS", "EXCLUDE", "INCLUDE");
+}
+
+void pn_model_table_ids(const struct pn_model *m, const int64_t *rows, size_t n, void *out)
+{
+    const struct table_model *t = table_of(m);
+    if (t)
+        pn_table_ids_write(t, rows, n, out);
+}

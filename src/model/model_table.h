@@ -31,4 +31,10 @@ struct pn_table_model_options {
 PN_MUST_USE enum pn_code pn_model_open_table(const struct pn_table_model_options *options,
     struct pn_table_encoder take_encoder, struct pn_model **out, struct pn_error *err);
 
+/* For tools that make requests up: how many rows a table has, 0 for another model; whether
+ * input @at is ids of its rows; the ids of @n rows, as elements of such an input, to @out. */
+size_t pn_model_table_rows(const struct pn_model *m);
+bool pn_model_table_takes_ids(const struct pn_model *m, size_t at);
+void pn_model_table_ids(const struct pn_model *m, const int64_t *rows, size_t n, void *out);
+
 #endif
