@@ -21,7 +21,7 @@ struct pn_listener {
 };
 
 struct pn_serve {
-    /* const after open (pool: after start) */
+    /* const after open */
     struct pn_serve_options options; /* ->paths is a copy */
     char **paths;
     struct pn_admission admission;
@@ -36,6 +36,7 @@ struct pn_serve {
     atomic_bool draining;
     atomic_size_t pending; /* requests taken and not answered */
     atomic_uint_fast64_t epoch;
+    atomic_uint_fast64_t asked; /* requests that came, refused ones too */
 
     /* under jobs_mu */
     pthread_mutex_t jobs_mu;
@@ -49,6 +50,10 @@ struct pn_serve {
 
     /* under catalog.mu */
     bool rescan_wanted, stop_wanted;
+
+    /* of whoever asks pn_serve_went_idle() */
+    uint64_t work_seen;
+    bool worked;
 
     /* the loader's own */
     pthread_t loader;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/found.h"
+#include "serve/memory.h"
 #include "tensor/shape.h"
 
 #include <inttypes.h>
@@ -184,7 +185,7 @@ static void release_version(void *ctx)
 
 /* A table holds the version of its encoder that was ready when it was loaded itself. */
 static enum pn_code open_table(struct pn_serve *s, struct pn_version *v,
-    const struct pn_found_model *m, const struct pn_found_version *found,
+    const struct pn_found_model *m, const struct pn_found_version *found, size_t room_bytes,
     struct pn_error *err)
 {
     struct pn_table_encoder encoder = {0};
@@ -198,7 +199,7 @@ static enum pn_code open_table(struct pn_serve *s, struct pn_version *v,
             .release = release_version,
             .ctx = held};
     }
-    return pn_found_open_table(m, found, encoder, SIZE_MAX, &v->opened, err);
+    return pn_found_open_table(m, found, encoder, room_bytes, &v->opened, err);
 }
 
 static enum pn_code open_model(struct pn_serve *s, struct pn_version *v,
@@ -206,12 +207,17 @@ static enum pn_code open_model(struct pn_serve *s, struct pn_version *v,
     struct pn_error *err)
 {
     struct pn_model_options options = {0};
+    bool graph = !m->builtin && !found->is_table;
+    size_t room_bytes;
     enum pn_code code;
 
+    code = pn_serve_memory_fits(s, graph ? found->path : NULL, &room_bytes, err);
+    if (code != PN_OK)
+        return code;
     if (m->builtin)
         code = pn_model_open_builtin(m->name, &v->opened, err);
     else if (found->is_table)
-        code = open_table(s, v, m, found, err);
+        code = open_table(s, v, m, found, room_bytes, err);
     else
         code = s->options.open_file(found->path, &options, &v->opened, err);
     if (code == PN_OK && m->has_config) {

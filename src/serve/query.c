@@ -34,6 +34,7 @@ void pn_serve_count_failure(
     struct pn_error ignored = {0};
     struct pn_version *v;
 
+    atomic_fetch_add_explicit(&s->asked, 1, memory_order_relaxed);
     if (pn_catalog_find(&s->catalog, model, version, &v, &ignored) != PN_OK)
         return;
     pn_stats_fail(v->stats, code);

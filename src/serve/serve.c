@@ -60,6 +60,8 @@ enum pn_code pn_serve_open(
     code = copy_paths(s, err);
     if (code == PN_OK)
         code = pn_buffer_pool_open(KEEP_BUFFERS_BYTES, &s->buffers, err);
+    if (code == PN_OK)
+        code = pn_pool_open(options->workers, options->queue_max, &s->pool, err);
     if (code != PN_OK)
         goto fail;
     *out = s;
@@ -73,14 +75,9 @@ enum pn_code pn_serve_start(struct pn_serve *s,
     void (*loaded)(void *ctx, enum pn_code code, const char *message), void *ctx,
     struct pn_error *err)
 {
-    enum pn_code code;
-
     s->on_loaded = loaded;
     s->on_loaded_ctx = ctx;
-    code = pn_pool_open(s->options.workers, s->options.queue_max, &s->pool, err);
-    if (code == PN_OK)
-        code = pn_loader_start(s, err);
-    return code;
+    return pn_loader_start(s, err);
 }
 
 void pn_serve_close(struct pn_serve *s)
@@ -104,6 +101,7 @@ void pn_serve_close(struct pn_serve *s)
 
 void pn_serve_submit(struct pn_serve *s, struct pn_request *request)
 {
+    atomic_fetch_add_explicit(&s->asked, 1, memory_order_relaxed);
     pn_job_submit(s, request);
 }
 
@@ -197,4 +195,9 @@ struct pn_admission *pn_serve_admission(struct pn_serve *s)
 struct pn_buffer_pool *pn_serve_buffers(struct pn_serve *s)
 {
     return s->buffers;
+}
+
+struct pn_pool *pn_serve_pool(struct pn_serve *s)
+{
+    return s->pool;
 }

@@ -31,6 +31,7 @@ struct pn_serve_options {
     size_t workers, queue_max;
     size_t max_requests, max_bytes, max_message_bytes;
     uint64_t inline_below_ns; /* models whose planned cost is below run on the caller */
+    const char *sysroot; /* where the memory limit is looked up; NULL for this machine */
     struct pn_metrics *metrics;
     /* How a model file is opened; NULL for pn_model_open_file(). Tests hand in their own. */
     enum pn_code (*open_file)(const char *path, const struct pn_model_options *options,
@@ -66,6 +67,16 @@ void pn_serve_count_failure(
 
 struct pn_admission *pn_serve_admission(struct pn_serve *s);
 struct pn_buffer_pool *pn_serve_buffers(struct pn_serve *s);
+struct pn_pool *pn_serve_pool(struct pn_serve *s);
+
+/* ---- when nothing happens ------------------------------------------------------------ */
+
+/* To be asked once a period, by one thread: true when this whole period was without work and
+ * the one before was not. Work is requests, those refused too, and changes of the models. */
+bool pn_serve_went_idle(struct pn_serve *s);
+
+/* Free what is kept for the next request: buffers and the models' scratch memory. */
+void pn_serve_trim(struct pn_serve *s);
 
 /* ---- what the pages and the small RPCs ask ------------------------------------------- */
 
