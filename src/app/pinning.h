@@ -9,34 +9,11 @@
 #ifndef PN_APP_PINNING_H
 #define PN_APP_PINNING_H
 
-#include "app/cpu_options.h"
-#include "base/error.h"
+#include "app/pinning_plan.h"
 #include "base/metric.h"
-#include "sys/allotment.h"
-
-#include <stdbool.h>
-#include <stddef.h>
 
 struct pn_pool;
 struct pn_pinning;
-
-enum { PN_PINNING_REASON_BYTES = 256 };
-
-/* The decision, as `pinnace cpus` prints it. */
-struct pn_pinning_plan {
-    bool on;
-    char reason[PN_PINNING_REASON_BYTES]; /* why not; "" when on */
-    unsigned *cpus; /* one for each worker, the CPU's number; NULL: off */
-    size_t n_cpus;
-    bool numa_bind_ok; /* may this process choose its memory's NUMA node? */
-};
-
-/* Decide for this machine. Off is a decision, no error; the mode "require" is the caller's to
- * insist on. Returns PN_OK, or PN_EXHAUSTED without memory. Legal to fini in any case. */
-PN_MUST_USE enum pn_code pn_pinning_plan_make(enum pn_pinning_mode mode,
-    const struct pn_allotment_options *options, const struct pn_allotment *allotment,
-    struct pn_pinning_plan *out, struct pn_error *err);
-void pn_pinning_plan_fini(struct pn_pinning_plan *plan);
 
 /* Plan, and make the gauges pinnace_pinned_workers and pinnace_numa_bind_ok. @cpu and @options
  * must outlive the result. Returns PN_INVALID, saying what is missing, when --pinning=require
@@ -48,8 +25,9 @@ PN_MUST_USE enum pn_code pn_pinning_open(const struct pn_cpu_options *cpu,
 /* Have the workers of @pool go to their CPUs; one line in the log says what was decided. */
 void pn_pinning_apply(struct pn_pinning *p, struct pn_pool *pool);
 
-/* The affinity or the allotment changed, and the pool given to apply was resized: plan again.
- * Never fails: what cannot be had is said in the log and the workers run unpinned. */
+/* The allotment was read again (and the pool given to apply resized, if need be): plan again
+ * where other CPUs or another number of workers came of it, else do nothing. Never fails: what
+ * cannot be had is said in the log and the workers run unpinned. */
 void pn_pinning_replan(struct pn_pinning *p, const struct pn_allotment *allotment);
 
 /* Let the calling thread run on the workers' CPUs only, so that the memory it touches first
