@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 venv=$root/build/venv
 logs=$root/build/logs
-default_parts=(lint unit numeric fault e2e image asan tsan fuzz onnx)
+default_parts=(lint unit numeric fault e2e image example asan tsan fuzz onnx)
 passed=0
 failed=0
 summary=()
@@ -34,7 +34,8 @@ for CTest, a -k expression for pytest).
   fault    the n-th allocation fails
   e2e      the server, with the real clients
   image    the container image, built, entered and served from
-  asan     all of the above but lint and image, under AddressSanitizer and UBSan
+  example  the example app under gunicorn, with the real sidecar
+  asan     unit, numeric, fault, fuzz corpora and e2e under AddressSanitizer and UBSan
   tsan     unit and fault of the rooms below rpc, under ThreadSanitizer
   fuzz     each parser's corpus, then a short run of its libFuzzer target
   onnx     the operator tests of the ONNX project
@@ -258,6 +259,17 @@ part_image() {
     install_packages tests/image/packages.txt
     install_python tests/e2e/requirements.txt
     pytest_part image "$root/build/release/pinnace" tests/image
+}
+
+part_example() {
+    if ! build release; then
+        say "example: the build failed (build/logs/build-release.log)"
+        count example 0 1
+        return
+    fi
+    install_python tests/e2e/requirements.txt deploy/example/requirements.txt \
+        deploy/example/requirements-dev.txt
+    pytest_part example "$root/build/release/pinnace" deploy/example
 }
 
 part_asan() {
