@@ -19,6 +19,7 @@
 #include "kernel/kernel.h"
 #include "pinnace/model.h"
 #include "pinnace/tensor.h"
+#include "sys/parallel.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -193,10 +194,12 @@ size_t pn_graph_nodes(
     const struct pn_graph *g, struct pn_node *const **out); /* live ones */
 
 /* As pn_model_run(). @cancelled may be NULL; it and @deadline_ns (PN_NO_DEADLINE) stop the
- * run between steps with PN_CANCELLED or PN_DEADLINE. */
+ * run between steps with PN_CANCELLED or PN_DEADLINE. Idle workers of @pool (NULL: none) help
+ * with large steps; the result is the same. */
 PN_MUST_USE enum pn_code pn_graph_run(struct pn_graph *g, const struct pn_tensor *inputs,
     pn_place_fn *place, void *place_ctx, struct pn_tensor *outputs,
-    const atomic_bool *cancelled, uint64_t deadline_ns, struct pn_error *err);
+    const atomic_bool *cancelled, uint64_t deadline_ns, struct pn_pool *pool,
+    struct pn_error *err);
 
 /* Free the memory that idle runs left behind for the next one. From any thread. */
 void pn_graph_trim(struct pn_graph *g);
@@ -239,5 +242,11 @@ PN_MUST_USE enum pn_code pn_run_set_dims(struct pn_run *, const struct pn_node *
     const int64_t *dims, struct pn_error *);
 void *pn_run_scratch(struct pn_run *); /* PN_ALIGN-aligned, node->scratch_bytes of it */
 int64_t pn_run_dim(const struct pn_run *, int32_t dim); /* a dim's value in this run */
+
+/* In run: call @fn over [0, @n) in parts, on this thread and on workers that are idle now,
+ * until all is done. An element's result must not depend on the part that it fell into.
+ * @grain >= 1: so many elements are worth handing to another thread (op/split.h); every part
+ * but the last is a multiple of it. */
+void pn_run_parallel(struct pn_run *, size_t n, size_t grain, pn_piece_fn *fn, void *ctx);
 
 #endif

@@ -13,6 +13,9 @@
 /* Units of step weight (16 KiB touched, or a step) between looks at the clock. */
 enum { CLOCK_WEIGHT = 16 };
 
+/* A worker that wakes late, or loses its CPU, leaves its share to the others. */
+enum { PARTS_PER_THREAD = 4 };
+
 /* ---- what operators ask --------------------------------------------------------------- */
 
 const struct pn_tensor *pn_run_in(struct pn_run *r, const struct pn_node *n, size_t i)
@@ -37,6 +40,16 @@ int64_t pn_run_dim(const struct pn_run *r, int32_t dim)
         return r->vals[dim];
     pn_dim_is_const(r->g->dims, dim, &value);
     return value;
+}
+
+void pn_run_parallel(struct pn_run *r, size_t n, size_t grain, pn_piece_fn *fn, void *ctx)
+{
+    size_t width = n / 2 < grain ? 1 : pn_parallel_width(r->pool);
+    size_t grains = n / grain / (width * PARTS_PER_THREAD);
+    if (width > 1)
+        pn_parallel_for(r->pool, width, n, grains > 1 ? grains * grain : grain, fn, ctx);
+    else if (n > 0)
+        fn(ctx, 0, 0, n);
 }
 
 /* ---- idle runs ------------------------------------------------------------------------ */
@@ -259,7 +272,8 @@ static void forget_late(struct pn_run *r)
 
 enum pn_code pn_graph_run(struct pn_graph *g, const struct pn_tensor *inputs,
     pn_place_fn *place, void *place_ctx, struct pn_tensor *outputs,
-    const atomic_bool *cancelled, uint64_t deadline_ns, struct pn_error *err)
+    const atomic_bool *cancelled, uint64_t deadline_ns, struct pn_pool *pool,
+    struct pn_error *err)
 {
     struct pn_run *r;
     struct watch w = {cancelled, deadline_ns, CLOCK_WEIGHT};
@@ -269,6 +283,7 @@ enum pn_code pn_graph_run(struct pn_graph *g, const struct pn_tensor *inputs,
     r->place = place;
     r->place_ctx = place_ctx;
     r->outputs = outputs;
+    r->pool = pool;
     code = accept(r, inputs, err);
     if (code == PN_OK)
         code = place_outputs(r, err);

@@ -106,6 +106,7 @@ struct pn_run {
     pn_place_fn *place;
     void *place_ctx;
     struct pn_tensor *outputs;
+    struct pn_pool *pool;
 };
 
 /* plan.c. Dims may be added while it is made, none afterwards. */

@@ -74,6 +74,9 @@ struct pn_epilogue {
 struct pn_kernels {
     const char *isa; /* "portable", "avx2", "avx512" */
 
+    /* Columns of a panel: from multiples of it on, part of a packed matrix is one too. */
+    size_t f32_panel;
+
     /* Bytes of a packed k x n matrix; SIZE_MAX on overflow. */
     size_t (*f32_pack_bytes)(size_t k, size_t n);
 
@@ -131,6 +134,11 @@ const struct pn_kernels *pn_kernels_named(const char *isa);
 PN_MUST_USE enum pn_code pn_f32_packed_init(struct pn_f32_packed *p, const float *b,
     size_t k, size_t n, size_t stride_k, size_t stride_n, struct pn_error *err);
 void pn_f32_packed_fini(struct pn_f32_packed *p);
+
+/* The columns [@first, @first + @n) of @p, borrowed; @first is a multiple of f32_panel, and
+ * so is @n unless they are the last. */
+struct pn_f32_packed pn_f32_packed_columns(
+    const struct pn_f32_packed *p, size_t first, size_t n);
 
 /* C = A x B through OpenBLAS, for products whose shape does not depend on the batch (its
  * summation order does depend on the shape). Row-major, leading dimensions in elements; the

@@ -5,6 +5,8 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
+
 enum pn_code pn_f32_packed_init(struct pn_f32_packed *p, const float *b, size_t k, size_t n,
     size_t stride_k, size_t stride_n, struct pn_error *err)
 {
@@ -21,6 +23,20 @@ enum pn_code pn_f32_packed_init(struct pn_f32_packed *p, const float *b, size_t 
     p->bytes = bytes;
     kernels->f32_pack(b, stride_k, stride_n, p);
     return PN_OK;
+}
+
+struct pn_f32_packed pn_f32_packed_columns(
+    const struct pn_f32_packed *p, size_t first, size_t n)
+{
+    size_t panel = pn_kernels()->f32_panel;
+    size_t before = first * p->k;
+
+    assert(first % panel == 0 && first + n <= p->n);
+    assert(n % panel == 0 || first + n == p->n);
+    return (struct pn_f32_packed){.k = p->k,
+        .n = n,
+        .data = p->data + before,
+        .bytes = p->bytes - before * sizeof *p->data};
 }
 
 void pn_f32_packed_fini(struct pn_f32_packed *p)

@@ -54,7 +54,7 @@ static enum pn_code run_copied(
     }
     if (code == PN_OK)
         code = pn_graph_run(of(m)->graph, inputs, run->place, run->place_ctx, run->outputs,
-            run->cancelled, run->deadline_ns, err);
+            run->cancelled, run->deadline_ns, run->pool, err);
     else
         (void)pn_fail(err, code, "no memory for aligned inputs");
     for (size_t i = 0; copies && i < m->n_inputs; i++)
@@ -71,7 +71,7 @@ static enum pn_code run_graph(
         if (!is_aligned(&run->inputs[i]))
             return run_copied(m, run, err);
     return pn_graph_run(of(m)->graph, run->inputs, run->place, run->place_ctx, run->outputs,
-        run->cancelled, run->deadline_ns, err);
+        run->cancelled, run->deadline_ns, run->pool, err);
 }
 
 static size_t count_ops(

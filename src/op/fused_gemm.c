@@ -6,6 +6,7 @@
  * Source: graph/fused.h. */
 #include "base/mem.h"
 #include "graph/fused.h"
+#include "op/split.h"
 #include "op/support.h"
 
 #include <float.h>
@@ -150,7 +151,7 @@ static enum pn_code fused_gemm_run(
         return pn_fail(err, PN_INVALID, "%s: inner sizes %lld and %zu differ", n->name,
             (long long)k, s->b.k);
     if (rows > 0 && s->b.n > 0)
-        pn_kernels()->f32_gemm(&s->b, a->data, s->b.k, y->data, s->b.n, rows, &s->epilogue);
+        pn_split_gemm(r, &s->b, a->data, y->data, rows, &s->epilogue);
     return PN_OK;
 }
 

@@ -366,7 +366,7 @@ static enum pn_code check_alive(
     return PN_OK;
 }
 
-static enum pn_code compute(struct pn_job *job, struct pn_error *err)
+static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_error *err)
 {
     const struct pn_request *r = job->request;
     struct pn_model_run run = {.inputs = job->inputs,
@@ -377,7 +377,8 @@ static enum pn_code compute(struct pn_job *job, struct pn_error *err)
         .params = r->params,
         .n_params = r->n_params,
         .cancelled = &r->cancelled,
-        .deadline_ns = r->deadline_ns};
+        .deadline_ns = r->deadline_ns,
+        .pool = pool};
     enum pn_code code;
 
     code = pn_model_run_request(job->version->opened, &run, err);
@@ -392,7 +393,8 @@ static enum pn_code compute(struct pn_job *job, struct pn_error *err)
     return code;
 }
 
-static void run_here(struct pn_job *job, const char *where)
+/* On this thread, helped by idle workers of @pool or, where it is NULL, by nobody. */
+static void run_here(struct pn_job *job, struct pn_pool *pool, const char *where)
 {
     struct pn_error err = {0};
     enum pn_code code;
@@ -400,7 +402,7 @@ static void run_here(struct pn_job *job, const char *where)
     job->times.start_ns = pn_clock_now_ns();
     code = check_alive(job->request, job->times.start_ns, where, &err);
     if (code == PN_OK)
-        code = compute(job, &err);
+        code = compute(job, pool, &err);
     job_finish(job, code, &err);
 }
 
@@ -410,7 +412,7 @@ static void run_queued(struct pn_task *task)
         (struct pn_job *)(void *)((char *)task - offsetof(struct pn_job, task));
 
     pn_metric_add(job->version->stats->series[PN_STAT_PENDING], -1);
-    run_here(job, "while the request was queued");
+    run_here(job, job->serve->pool, "while the request was queued");
 }
 
 static void enqueue(struct pn_job *job)
@@ -451,7 +453,7 @@ static void dispatch(struct pn_job *job)
     uint64_t planned_ns = pn_version_estimate_ns(job->version, job->elems);
 
     if (planned_ns < job->serve->options.inline_below_ns)
-        run_here(job, "before it was computed");
+        run_here(job, NULL, "before it was computed"); /* this thread must not wait */
     else
         enqueue(job);
 }

@@ -181,7 +181,7 @@ static inline struct pn_tensor rows_of(const float *data, int64_t rows, int64_t 
 static inline enum pn_code run(
     struct bench *b, const struct pn_tensor *in, struct placed *p, struct pn_tensor *out)
 {
-    return pn_graph_run(b->g, in, place, p, out, NULL, PN_NO_DEADLINE, &b->err);
+    return pn_graph_run(b->g, in, place, p, out, NULL, PN_NO_DEADLINE, NULL, &b->err);
 }
 
 static inline float at(const struct pn_tensor *t, size_t i)

@@ -102,17 +102,19 @@ START_TEST(a_warm_run_allocates_nothing)
     struct pn_tensor x = rows_of(data, MAX_ROWS, 8);
     struct pn_tensor few = rows_of(data, 3, 8);
     ck_assert_int_eq(
-        pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL), PN_OK);
+        pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL, NULL),
+        PN_OK);
     uint64_t before = pn_mem_calls();
     for (int i = 0; i < 10; i++) {
         ck_assert_int_eq(pn_graph_run(b.g, i % 2 ? &x : &few, place_fixed, NULL, out, NULL,
-                             PN_NO_DEADLINE, NULL),
+                             PN_NO_DEADLINE, NULL, NULL),
             PN_OK);
     }
     ck_assert_uint_eq(pn_mem_calls(), before);
     pn_graph_trim(b.g);
     ck_assert_int_eq(
-        pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL), PN_OK);
+        pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL, NULL),
+        PN_OK);
     ck_assert_uint_gt(pn_mem_calls(), before);
     check_mlp(data, MAX_ROWS, out);
     bench_close(&b);
@@ -279,13 +281,13 @@ START_TEST(a_run_can_be_stopped)
     fill();
     struct pn_tensor x = rows_of(data, 4, 8);
     enum pn_code code =
-        pn_graph_run(b.g, &x, place, &p, out, &stop, PN_NO_DEADLINE, &b.err);
+        pn_graph_run(b.g, &x, place, &p, out, &stop, PN_NO_DEADLINE, NULL, &b.err);
     ck_assert_int_eq(code, PN_CANCELLED);
     stop = false;
-    code = pn_graph_run(b.g, &x, place, &p, out, &stop, pn_clock_now_ns(), &b.err);
+    code = pn_graph_run(b.g, &x, place, &p, out, &stop, pn_clock_now_ns(), NULL, &b.err);
     ck_assert_int_eq(code, PN_DEADLINE);
     code = pn_graph_run(
-        b.g, &x, place, &p, out, &stop, pn_clock_now_ns() + 10000000000u, &b.err);
+        b.g, &x, place, &p, out, &stop, pn_clock_now_ns() + 10000000000u, NULL, &b.err);
     ck_assert_int_eq(code, PN_OK);
     placed_free(&p);
     bench_close(&b);
@@ -400,7 +402,7 @@ static void *hammer(void *arg)
         struct pn_tensor out[2], x = rows_of(data, 1 + i % 17, 8);
         struct pn_error err = {0};
         enum pn_code code =
-            pn_graph_run(b->g, &x, place, &p, out, NULL, PN_NO_DEADLINE, &err);
+            pn_graph_run(b->g, &x, place, &p, out, NULL, PN_NO_DEADLINE, NULL, &err);
         ck_assert_int_eq(code, PN_OK);
         check_mlp(data, (size_t)x.dims[0], out);
         if (i % 50 == 49)
@@ -445,8 +447,8 @@ START_TEST(every_failed_allocation_is_survived)
         build_mlp(&b);
         compile(&b);
         if (b.code == PN_OK)
-            b.code =
-                pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, &b.err);
+            b.code = pn_graph_run(
+                b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL, &b.err);
         pn_mem_fail_after(-1);
         done = b.code == PN_OK;
         if (!done)
@@ -470,14 +472,15 @@ START_TEST(a_run_recovers_from_failed_allocations)
         if (n == 10)
             pn_graph_trim(b.g);
         enum pn_code code =
-            pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, &err);
+            pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL, &err);
         pn_mem_fail_after(-1);
         ck_assert(code == PN_OK || code == PN_EXHAUSTED);
         long places = n % 3;
-        code =
-            pn_graph_run(b.g, &x, place_or_fail, &places, out, NULL, PN_NO_DEADLINE, &err);
+        code = pn_graph_run(
+            b.g, &x, place_or_fail, &places, out, NULL, PN_NO_DEADLINE, NULL, &err);
         ck_assert_int_eq(code, n % 3 == 2 ? PN_OK : PN_EXHAUSTED);
-        code = pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, &err);
+        code =
+            pn_graph_run(b.g, &x, place_fixed, NULL, out, NULL, PN_NO_DEADLINE, NULL, &err);
         ck_assert_int_eq(code, PN_OK);
         check_mlp(data, (size_t)x.dims[0], out);
     }

@@ -95,7 +95,8 @@ static inline void run_node(const struct one_node *c, struct result *r)
         if (c->in[i].dtype != PN_DTYPE_NONE && (c->constants & (1u << i)) == 0)
             in[n_in++] = c->in[i];
     if (r->code == PN_OK)
-        r->code = pn_graph_run(g, in, place_result, r, r->out, NULL, UINT64_MAX, &r->err);
+        r->code =
+            pn_graph_run(g, in, place_result, r, r->out, NULL, UINT64_MAX, NULL, &r->err);
     pn_graph_close(g);
 }
 

@@ -288,7 +288,8 @@ START_TEST(shape_plumbing_becomes_sizes)
         for (int i = 0; i < 24; i++)
             data[i] = (float)i;
         const struct pn_tensor x = view_of(PN_FP32, data, DIMS(rows, 2, 3));
-        r.code = pn_graph_run(g, &x, place_result, &r, r.out, NULL, UINT64_MAX, &r.err);
+        r.code =
+            pn_graph_run(g, &x, place_result, &r, r.out, NULL, UINT64_MAX, NULL, &r.err);
         expect_out(&r, 0, view_of(PN_FP32, data, DIMS(rows, 6)));
     }
     pn_graph_close(g);
