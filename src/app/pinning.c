@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "sys/bind.h"
+#include "sys/cpu_bind.h"
 #include "sys/pool.h"
 
 #include <pthread.h>

@@ -4,7 +4,7 @@
 #include "app/pinning_plan.h"
 
 #include "base/mem.h"
-#include "sys/bind.h"
+#include "sys/cpu_bind.h"
 #include "sys/placement.h"
 #include "sys/topology.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * sched_setaffinity and set_mempolicy themselves: one call each, whose refusal is seen. */
-#include "sys/bind.h"
+#include "sys/cpu_bind.h"
 
 #include "base/mem.h"
 #include "sys/cpus.h"

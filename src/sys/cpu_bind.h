@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where the calling thread may run, and whether this process may choose so at all. */
-#ifndef PN_SYS_BIND_H
-#define PN_SYS_BIND_H
+#ifndef PN_SYS_CPU_BIND_H
+#define PN_SYS_CPU_BIND_H
 
 #include "base/error.h"
 
