@@ -133,8 +133,8 @@ static void warn(struct pn_allotment *a, const struct pn_allotment_options *o)
         pn_str_add(&a->warnings, a->cgroup.warnings.data, a->cgroup.warnings.len);
     if (a->affinity < a->cpuset.n)
         pn_str_printf(&a->warnings,
-            "affinity: %zu of the %zu CPUs of the cpuset: a narrower mask was inherited "
-            "(taskset, numactl, systemd's CPUAffinity under an old runc)\n",
+            "affinity: only %zu of the cpuset's %zu CPUs may be used: a narrower mask was "
+            "inherited (taskset, numactl, systemd's CPUAffinity under an old runc)\n",
             a->affinity, a->cpuset.n);
     if (a->source == PN_FROM_OVERRIDE && a->cpus > a->affinity)
         pn_str_printf(&a->warnings,

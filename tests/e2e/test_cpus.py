@@ -55,12 +55,92 @@ def test_request_and_cap_without_a_quota(tmp_path):
     assert own["warnings"] == []
 
 
+KEYS = ["affinity", "cpuset", "cgroup_version", "cgroup_path", "levels", "quota_milli",
+        "request_milli", "allotment", "source", "pinning", "placement", "numa_bind_ok",
+        "warnings"]
+
+
+def test_keys_on_this_machine():
+    seen = cpus()
+    assert list(seen) == KEYS
+    assert seen["affinity"] == len(os.sched_getaffinity(0))
+    assert isinstance(seen["numa_bind_ok"], bool)
+    if seen["pinning"] == "off":
+        assert seen["placement"] == []
+
+
+def test_one_cpu_of_more_is_exclusive():
+    """Nothing limits it but a mask of one CPU: pinned there, whatever hwloc would say."""
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) < 2 or cpus()["quota_milli"] is not None:
+        pytest.skip("needs two CPUs without a quota")
+    os.sched_setaffinity(0, mine[-1:])
+    try:
+        seen, off = cpus(), cpus("--pinning=off")
+    finally:
+        os.sched_setaffinity(0, mine)
+    assert (seen["affinity"], seen["allotment"]) == (1, 1)
+    assert (seen["pinning"], seen["placement"]) == ("on", mine[-1:])
+    assert (off["pinning"], off["placement"]) == ("off", [])
+    if seen["cpuset"] is not None:
+        assert "only 1 of the cpuset's" in seen["warnings"][0]
+
+
+def exclusive_tree(folder, affinity="0-15"):
+    """16 of a machine's 64 CPUs and no quota: a static CPU manager's pod."""
+    return tree(folder, affinity, **{
+        "proc/self/cgroup": "0::/pod\n", "proc/self/mountinfo": V2,
+        "sys/fs/cgroup/pod/cpu.max": "max 100000\n",
+        "sys/fs/cgroup/pod/cpuset.cpus.effective": "0-15\n",
+        "sys/devices/system/cpu/online": "0-63\n"})
+
+
+def test_request_of_just_these_cpus(tmp_path):
+    root = exclusive_tree(tmp_path)
+    shared = cpus(root)
+    assert (shared["cpuset"], shared["allotment"], shared["source"]) == (16, 8, "cap")
+    assert (shared["pinning"], shared["placement"]) == ("off", [])
+    own = cpus(root, "--cpu-request-milli=16000")
+    assert (own["allotment"], own["source"], own["pinning"]) == (16, "request", "on")
+    assert (own["placement"], own["numa_bind_ok"]) == (None, None)
+    assert own["warnings"] == ["placement: only planned on the machine itself"]
+    assert cpus(root, "--cpu-request-milli=16000", "--pinning=off")["pinning"] == "off"
+    fewer = cpus(root, "--cpu-request-milli=16000", "--threads=4")
+    assert (fewer["allotment"], fewer["source"], fewer["pinning"]) == (4, "override", "on")
+
+
+def test_require_says_what_is_missing(tmp_path):
+    root = exclusive_tree(tmp_path)
+    said = [w for w in cpus(root, "--pinning=require")["warnings"] if "require" in w]
+    assert len(said) == 1
+    assert "only 8 of 16 allowed CPUs are ours, says the cap" in said[0]
+    assert "static CPU manager" in said[0]
+
+
+def test_affinity_below_the_cpuset(tmp_path):
+    seen = cpus(exclusive_tree(tmp_path, affinity="0-2"))
+    assert (seen["affinity"], seen["cpuset"]) == (3, 16)
+    assert "only 3 of the cpuset's 16 CPUs may be used" in seen["warnings"][0]
+
+
 def test_text_for_people(tmp_path):
     root = tree(tmp_path, "0-1", **{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": V2})
     result = run("cpus", root)
     assert result.returncode == 0
-    assert "affinity   2 CPUs" in result.stdout
+    assert "affinity   2 CPUs (0-1)" in result.stdout
     assert "allotment  2, from affinity" in result.stdout
+    assert "pinning    off: how many CPUs are online cannot be read" in result.stdout
+    assert "advice" not in result.stdout
+
+
+def test_advice_for_people(tmp_path):
+    root = tree(tmp_path, "0-63", **{
+        "proc/self/cgroup": "0::/\n", "proc/self/mountinfo": V2,
+        "sys/fs/cgroup/cpu.max": "250000 100000\n",
+        "sys/devices/system/cpu/online": "0-63\n"})
+    said = run("cpus", root).stdout
+    assert "advice     the quota's last 0.500 CPU is left to I/O" in said
+    assert "64 CPUs can be seen and 2 used" in said and "OMP_NUM_THREADS=2" in said
 
 
 def test_no_such_tree(tmp_path):
