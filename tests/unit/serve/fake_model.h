@@ -121,7 +121,12 @@ static enum pn_code fake_open_file(const char *path, const struct pn_model_optio
     f->outputs[1] = (struct pn_tensor_info){"n", PN_INT64, 1, {-1}, 0};
     if (strcmp(f->word, "fixed") == 0)
         f->inputs[0].dims[0] = f->inputs[1].dims[0] = 1;
-    f->base = (struct pn_model){&fake_ops, f->inputs, f->outputs, 3, 2, 1000};
+    f->base = (struct pn_model){.ops = &fake_ops,
+        .inputs = f->inputs,
+        .outputs = f->outputs,
+        .n_inputs = 3,
+        .n_outputs = 2,
+        .memory_bytes = 1000};
     atomic_fetch_add(&fake_open, 1);
     *out = &f->base;
     return PN_OK;
