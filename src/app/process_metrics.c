@@ -90,7 +90,7 @@ static void collect(void *ctx)
     collect_entries(THREADS, "/proc/self/task");
 }
 
-void pn_process_metrics(struct pn_metrics *metrics, size_t cpus)
+void pn_process_metrics(struct pn_metrics *metrics)
 {
     struct pn_label build[] = {
         {"version", pn_version()}, {"revision", pn_revision()}, {"isa", pn_kernels()->isa}};
@@ -99,9 +99,6 @@ void pn_process_metrics(struct pn_metrics *metrics, size_t cpus)
     pn_metric_set(pn_metric_get(metrics, PN_GAUGE, "pinnace_build_info",
                       "1, with what was built.", build, 3),
         1);
-    pn_metric_set(pn_metric_get(metrics, PN_GAUGE, "pinnace_cpu_allotment",
-                      "CPUs that this process may use.", NULL, 0),
-        (double)cpus);
     for (int i = 0; i < SERIES; i++)
         series[i] = pn_metric_get(
             metrics, families[i].kind, families[i].name, families[i].help, NULL, 0);

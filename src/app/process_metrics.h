@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pinnace_build_info, pinnace_cpu_allotment and the process_* metrics, read from /proc at each scrape. */
+ * pinnace_build_info and the process_* metrics, read from /proc at each scrape. */
 #ifndef PN_APP_PROCESS_METRICS_H
 #define PN_APP_PROCESS_METRICS_H
 
 #include "base/metric.h"
 
-/* @cpus that this process may use. */
-void pn_process_metrics(struct pn_metrics *metrics, size_t cpus);
+void pn_process_metrics(struct pn_metrics *metrics);
 
 #endif

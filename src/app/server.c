@@ -2,14 +2,17 @@
  *
  * Sockets first, then threads; the main thread accepts and watches signals.
  *
- *   open -> start -> [accept, SIGHUP: rescan] -> SIGTERM -> not ready -> stop accepting
+ *   open -> start -> [accept, SIGHUP: look again] -> SIGTERM -> not ready -> stop accepting
  *        -> finish what is in flight -> close
  *
  * Threading: main only; the loader reports through an eventfd. */
 #include "app/server.h"
 
+#include "app/cgroup_metrics.h"
 #include "app/command.h"
+#include "app/pinning.h"
 #include "app/process_metrics.h"
+#include "app/upkeep.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/http.h"
@@ -37,6 +40,8 @@ struct server {
     struct pn_metrics *metrics;
     struct pn_serve *serve;
     struct pn_rpc *rpc;
+    struct pn_pinning *pinning;
+    struct pn_upkeep *upkeep;
     struct pn_http *metrics_http, *http;
     int signal_fd, loaded_fd;
 
@@ -89,6 +94,23 @@ static enum pn_code open_rpc(struct server *s, struct pn_error *err)
     return pn_rpc_open(&o, &s->rpc, err);
 }
 
+/* What follows the CPUs, and the metrics that tell of them. */
+static enum pn_code open_upkeep(struct server *s, struct pn_error *err)
+{
+    const struct pn_serve_config *c = s->config;
+    struct pn_upkeep_options o = {.config = c, .serve = s->serve, .metrics = s->metrics};
+    enum pn_code code;
+
+    pn_process_metrics(s->metrics);
+    pn_cgroup_metrics(s->metrics);
+    code = pn_pinning_open(
+        &c->cpu, &c->allotment_options, &c->allotment, s->metrics, &s->pinning, err);
+    if (code != PN_OK)
+        return code;
+    o.pinning = s->pinning;
+    return pn_upkeep_open(&o, &s->upkeep, err);
+}
+
 static enum pn_code open_pages(struct server *s, const char *address, int64_t port,
     const char *option, struct pn_http **out, struct pn_error *err)
 {
@@ -134,7 +156,7 @@ static enum pn_code server_open(struct server *s, struct pn_error *err)
     if (code == PN_OK)
         code = open_rpc(s, err);
     if (code == PN_OK)
-        pn_process_metrics(s->metrics, c->allotment.cpus);
+        code = open_upkeep(s, err);
     if (code == PN_OK && c->use_metrics)
         code = open_pages(s, c->metrics_address, c->metrics_port, "--metrics-port",
             &s->metrics_http, err);
@@ -145,10 +167,13 @@ static enum pn_code server_open(struct server *s, struct pn_error *err)
 
 static void server_close(struct server *s)
 {
+    pn_upkeep_stop(s->upkeep);
     pn_http_close(s->http);
     pn_http_close(s->metrics_http);
+    pn_upkeep_close(s->upkeep);
     pn_rpc_close(s->rpc);
     pn_serve_close(s->serve);
+    pn_pinning_close(s->pinning);
     pn_metrics_close(s->metrics);
     if (s->signal_fd >= 0)
         close(s->signal_fd);
@@ -158,19 +183,6 @@ static void server_close(struct server *s)
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
-/* Each line of @text is a warning of its own. */
-static void log_lines(const struct pn_str *text)
-{
-    const char *line = text->len > 0 ? text->data : "";
-
-    while (*line) {
-        size_t n = strcspn(line, "\n");
-
-        pn_log(PN_LOG_WARNING, "%.*s", (int)n, line);
-        line += n + (line[n] == '\n');
-    }
-}
-
 static void log_start(const struct server *s)
 {
     const struct pn_serve_config *c = s->config;
@@ -178,7 +190,7 @@ static void log_start(const struct server *s)
     pn_log(PN_LOG_INFO, "pinnace %s revision=%s isa=%s threads=%zu source=%s cpus=%zu",
         pn_version(), pn_revision(), pn_kernels()->isa, c->allotment.cpus,
         pn_allotment_source_text(c->allotment.source), c->allotment.affinity);
-    log_lines(&c->allotment.warnings);
+    pn_log_warnings(&c->allotment.warnings);
     if (c->use_uds)
         pn_log(PN_LOG_INFO, "listening for gRPC on unix:%s mode=%04" PRIo64, c->grpc_uds,
             (uint64_t)c->grpc_uds_mode);
@@ -211,9 +223,14 @@ static enum pn_code server_start(struct server *s, struct pn_error *err)
 
     if (s->rpc)
         code = pn_rpc_start(s->rpc, err);
-    if (code == PN_OK)
-        code = pn_serve_start(s->serve, loaded, s, err);
-    return code;
+    if (code != PN_OK)
+        return code;
+    pn_pinning_apply(s->pinning, pn_serve_pool(s->serve));
+    pn_pinning_bind_caller(
+        s->pinning); /* the loader inherits it: weights near the workers */
+    code = pn_serve_start(s->serve, loaded, s, err);
+    pn_pinning_unbind_caller(s->pinning);
+    return code == PN_OK ? pn_upkeep_start(s->upkeep, err) : code;
 }
 
 /* ---- serving ----------------------------------------------------------------------------- */
@@ -242,10 +259,12 @@ static enum next on_signal(struct server *s)
 
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         pn_log(PN_LOG_INFO, "received %s", strsignal((int)info.ssi_signo));
-        if (info.ssi_signo == SIGHUP)
+        if (info.ssi_signo == SIGHUP) {
             pn_serve_rescan(s->serve);
-        else
+            pn_upkeep_look(s->upkeep);
+        } else {
             next = DRAIN;
+        }
     }
     return next;
 }

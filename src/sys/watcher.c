@@ -17,15 +17,12 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { STATUS_BYTES = 64 * 1024 };
 
 struct pn_watcher {
     struct pn_watcher_options options; /* const after start */
@@ -44,7 +41,7 @@ struct pn_watcher {
 
 static bool same(const struct pn_watch_reading *a, const struct pn_watch_reading *b)
 {
-    return a->cpus == b->cpus && a->source == b->source &&
+    return a->cpus == b->cpus && a->source == b->source && a->exclusive == b->exclusive &&
            a->affinity_hash == b->affinity_hash;
 }
 
@@ -67,41 +64,25 @@ enum pn_watch_action pn_watch_decide(
 
 /* ---- one look ---------------------------------------------------------------------------- */
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *text, size_t len)
+/* FNV-1a over the numbers. The allotment counts CPUs; pins care which ones they are. */
+static uint64_t hash_of(const struct pn_cpu_list *list)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < list->n; i++)
+        hash = (hash ^ list->cpus[i]) * UINT64_C(0x100000001b3);
     return hash;
 }
 
-/* Of the calling thread's CPUs (/proc/self would show the main thread's), or of those that the
- * tree of another machine shows. The allotment counts them; pins care which ones they are. 0
- * when they cannot be read. */
-static uint64_t affinity_hash(const char *root)
+static struct pn_watch_reading reading_of(
+    const struct pn_allotment_options *options, const struct pn_allotment *a)
 {
-    static const char key[] = "\nCpus_allowed_list:";
-    char path[PN_CGROUP_PATH_BYTES];
-    char *text = pn_calloc(1, STATUS_BYTES);
-    uint64_t hash = 0;
-    int fd;
+    char ignored[PN_EXCLUSIVE_REASON_BYTES];
 
-    if (!text)
-        return 0;
-    snprintf(path, sizeof path, "%s/proc/%s/status", root, *root ? "self" : "thread-self");
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        ssize_t n = read(fd, text, STATUS_BYTES - 1);
-        const char *line = n > 0 ? strstr(text, key) : NULL;
-
-        if (line)
-            hash = hash_of(line + sizeof key - 1, strcspn(line + sizeof key - 1, "\n"));
-        close(fd);
-    }
-    pn_free(text);
-    return hash;
+    return (struct pn_watch_reading){.cpus = a->cpus,
+        .source = a->source,
+        .exclusive = pn_allotment_exclusive(options, a, ignored),
+        .affinity_hash = hash_of(&a->allowed)};
 }
 
 /* Does any level have a file for its limit? */
@@ -129,8 +110,8 @@ static bool look(struct pn_watcher *w, struct pn_allotment *a, struct pn_watch_r
         return false;
     if (w->quota_in_force && !limits_shown(o->sysroot, &a->cgroup))
         return false;
-    *r = (struct pn_watch_reading){a->cpus, a->source, affinity_hash(o->sysroot)};
-    return r->affinity_hash != 0;
+    *r = reading_of(o, a);
+    return true;
 }
 
 /* Look, and act. */
@@ -225,8 +206,7 @@ enum pn_code pn_watcher_start(const struct pn_watcher_options *options,
     if (!w)
         return pn_fail(err, PN_EXHAUSTED, "watcher: out of memory");
     w->options = *options;
-    w->state.in_force = (struct pn_watch_reading){
-        in_force->cpus, in_force->source, affinity_hash(options->allotment.sysroot)};
+    w->state.in_force = reading_of(&options->allotment, in_force);
     w->quota_in_force = in_force->cgroup.quota_milli >= 0;
     pthread_mutex_init(&w->mu, NULL);
     pthread_condattr_init(&attr);

@@ -29,8 +29,8 @@ struct pn_watcher_options {
     void *ctx;
 };
 
-/* Start the thread. @in_force is what start-up read; it is only looked at here. From a thread
- * that is not pinned. Returns PN_OK or PN_EXHAUSTED. */
+/* Start the thread, from one that is not pinned. @in_force is what start-up read; it is only
+ * looked at here. Returns PN_OK or PN_EXHAUSTED. */
 PN_MUST_USE enum pn_code pn_watcher_start(const struct pn_watcher_options *options,
     const struct pn_allotment *in_force, struct pn_watcher **out, struct pn_error *err);
 
@@ -43,6 +43,7 @@ void pn_watcher_stop(struct pn_watcher *w); /* NULL is a no-op; never from a cal
 struct pn_watch_reading {
     size_t cpus; /* the allotment */
     enum pn_allotment_source source;
+    bool exclusive;         /* do the CPUs look like ours alone? */
     uint64_t affinity_hash; /* of the list of CPUs */
 };
 

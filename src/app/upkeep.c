@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The watcher's callbacks. */
+#include "app/upkeep.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sys/watcher.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const uint64_t second_ns = UINT64_C(1000000000);
+
+enum { PERIOD_SECONDS = 10, AGAIN_SECONDS = 1 };
+enum { ACTIVE, PARKED, BUSY, STATES };
+
+struct pn_upkeep {
+    struct pn_upkeep_options options; /* const after open, as the next two */
+    struct pn_metric *allotment, *threads[STATES];
+    struct pn_watcher *watcher; /* of main */
+    size_t cpus;                /* in force; of the watcher's thread once it runs */
+};
+
+void pn_log_warnings(const struct pn_str *text)
+{
+    const char *line = text->len > 0 ? text->data : "";
+
+    while (*line) {
+        size_t n = strcspn(line, "\n");
+
+        pn_log(PN_LOG_WARNING, "%.*s", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+/* ---- the allotment ----------------------------------------------------------------------- */
+
+static void changed(void *ctx, const struct pn_allotment *now)
+{
+    struct pn_upkeep *u = ctx;
+    struct pn_error err = {0};
+
+    pn_log(PN_LOG_INFO, "cpu allotment changed from=%zu to=%zu source=%s cpus=%zu", u->cpus,
+        now->cpus, pn_allotment_source_text(now->source), now->affinity);
+    pn_log_warnings(&now->warnings);
+    u->cpus = now->cpus;
+    pn_metric_set(u->allotment, (double)now->cpus);
+    if (pn_pool_resize(pn_serve_pool(u->options.serve), now->cpus, &err) != PN_OK)
+        pn_log(PN_LOG_ERROR, "%s", err.msg);
+    pn_pinning_replan(u->options.pinning, now);
+}
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+static long long resident_bytes(void)
+{
+    char line[256], *end;
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f)
+        return 0;
+    if (fgets(line, sizeof line, f)) {
+        strtoll(line, &end, 10);
+        pages = strtoll(end, NULL, 10);
+    }
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Once after each stretch of work, so that an idle process stays idle. */
+static void period_over(void *ctx)
+{
+    struct pn_upkeep *u = ctx;
+    uint64_t start_ns = pn_clock_now_ns();
+    long long before, after;
+
+    if (!pn_serve_went_idle(u->options.serve))
+        return;
+    before = resident_bytes();
+    pn_serve_trim(u->options.serve);
+    malloc_trim(0);
+    after = resident_bytes();
+    pn_log(PN_LOG_VERBOSE, "idle: memory given back bytes=%lld resident_bytes=%lld ms=%.1f",
+        before - after, after, (double)(pn_clock_now_ns() - start_ns) * 1e-6);
+}
+
+/* ---- threads ----------------------------------------------------------------------------- */
+
+static void collect(void *ctx)
+{
+    const struct pn_upkeep *u = ctx;
+    struct pn_pool_counts n = pn_pool_counts(pn_serve_pool(u->options.serve));
+
+    pn_metric_set(u->threads[ACTIVE], (double)n.active);
+    pn_metric_set(u->threads[PARKED], (double)n.parked);
+    pn_metric_set(u->threads[BUSY], (double)n.busy);
+}
+
+static void make_metrics(struct pn_upkeep *u)
+{
+    static const char *const states[STATES] = {"active", "parked", "busy"};
+    struct pn_metrics *m = u->options.metrics;
+
+    u->allotment = pn_metric_get(m, PN_GAUGE, "pinnace_cpu_allotment",
+        "CPUs that this process may keep busy.", NULL, 0);
+    pn_metric_set(u->allotment, (double)u->cpus);
+    for (int i = 0; i < STATES; i++) {
+        struct pn_label label = {"state", states[i]};
+
+        u->threads[i] = pn_metric_get(m, PN_GAUGE, "pinnace_threads",
+            "Worker threads: active ones may run, busy ones of them do, parked ones wait "
+            "for "
+            "more CPUs.",
+            &label, 1);
+    }
+    pn_metrics_on_collect(m, collect, u);
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+enum pn_code pn_upkeep_open(
+    const struct pn_upkeep_options *options, struct pn_upkeep **out, struct pn_error *err)
+{
+    struct pn_upkeep *u = pn_calloc(1, sizeof *u);
+
+    *out = NULL;
+    if (!u)
+        return pn_fail(err, PN_EXHAUSTED, "upkeep: out of memory");
+    u->options = *options;
+    u->cpus = options->config->allotment.cpus;
+    make_metrics(u);
+    *out = u;
+    return PN_OK;
+}
+
+enum pn_code pn_upkeep_start(struct pn_upkeep *u, struct pn_error *err)
+{
+    const struct pn_serve_config *c = u->options.config;
+    const struct pn_watcher_options o = {.allotment = c->allotment_options,
+        .period_ns = PERIOD_SECONDS * second_ns,
+        .again_ns = AGAIN_SECONDS * second_ns,
+        .changed = changed,
+        .period_over = period_over,
+        .ctx = u};
+
+    return pn_watcher_start(&o, &c->allotment, &u->watcher, err);
+}
+
+void pn_upkeep_look(struct pn_upkeep *u)
+{
+    pn_watcher_look(u->watcher);
+}
+
+void pn_upkeep_stop(struct pn_upkeep *u)
+{
+    if (!u)
+        return;
+    pn_watcher_stop(u->watcher);
+    u->watcher = NULL;
+}
+
+void pn_upkeep_close(struct pn_upkeep *u)
+{
+    pn_upkeep_stop(u);
+    pn_free(u);
+}
