@@ -283,8 +283,10 @@ static enum pn_code set_tensor(const struct header *h, const uint8_t *data, size
 static enum pn_code find_header(
     const uint8_t *data, size_t bytes, struct cursor *c, size_t *begin)
 {
-    if (bytes < LENGTH_AT || memcmp(data, "\x93NUMPY", VERSION_AT) != 0)
+    if (bytes < VERSION_AT || memcmp(data, "\x93NUMPY", VERSION_AT) != 0)
         return pn_fail(c->err, PN_INVALID, "not an .npy file");
+    if (bytes < LENGTH_AT)
+        return pn_fail(c->err, PN_INVALID, "the file ends inside the version");
     unsigned major = data[VERSION_AT], minor = data[VERSION_AT + 1];
     if (major < 1 || major > 3 || minor != 0)
         return pn_fail(c->err, PN_INVALID, ".npy version %u.%u: expected 1.0, 2.0 or 3.0",
