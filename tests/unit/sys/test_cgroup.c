@@ -2,7 +2,6 @@
  *
  * The cgroup reader on trees of fixtures: each case is what some machine shows, or what a
  * reader is known to have got wrong. */
-#include "sys/allotment.h"
 #include "sys/cgroup.h"
 
 #include <check.h>
@@ -312,84 +311,6 @@ START_TEST(follows_a_change)
 }
 END_TEST
 
-/* affinity, quota, override, request, cap, ceil -> cpus, source */
-static const struct {
-    size_t affinity;
-    int64_t quota;
-    size_t override;
-    int64_t request;
-    size_t cap;
-    enum pn_cpu_rounding rounding;
-    size_t cpus;
-    enum pn_allotment_source source;
-} decisions[] = {
-    {3, 8000, 0, 0, 8, PN_CPU_FLOOR, 3, PN_FROM_AFFINITY},
-    {64, 2500, 0, 0, 8, PN_CPU_FLOOR, 2, PN_FROM_QUOTA},
-    {64, 2500, 0, 0, 8, PN_CPU_CEIL, 3, PN_FROM_QUOTA},
-    {64, 2500, 5, 0, 8, PN_CPU_FLOOR, 5, PN_FROM_OVERRIDE},
-    {2048, -1, 0, 0, 0, PN_CPU_FLOOR, 2048, PN_FROM_AFFINITY},
-    {16, -1, 0, 16000, 8, PN_CPU_FLOOR, 16, PN_FROM_REQUEST},
-    {16, -1, 0, 0, 8, PN_CPU_FLOOR, 8, PN_FROM_CAP},
-    {16, -1, 0, 2500, 8, PN_CPU_FLOOR, 3, PN_FROM_REQUEST},
-    {4, -1, 0, 0, 8, PN_CPU_FLOOR, 4, PN_FROM_AFFINITY},
-    {4, 500, 0, 0, 8, PN_CPU_FLOOR, 1, PN_FROM_QUOTA},
-    {4, 1500, 0, 0, 8, PN_CPU_FLOOR, 1, PN_FROM_QUOTA},
-    {4, 1990, 0, 0, 8, PN_CPU_FLOOR, 2, PN_FROM_QUOTA},
-    {4, 1940, 0, 0, 8, PN_CPU_FLOOR, 1, PN_FROM_QUOTA},
-    {4, 2010, 0, 0, 8, PN_CPU_CEIL, 2, PN_FROM_QUOTA},
-    {4, 10, 0, 0, 8, PN_CPU_CEIL, 1, PN_FROM_QUOTA},
-};
-
-START_TEST(decide)
-{
-    const struct pn_allotment_options o = {.sysroot = "",
-        .override = decisions[_i].override,
-        .rounding = decisions[_i].rounding,
-        .request_milli = decisions[_i].request,
-        .cap = decisions[_i].cap};
-    enum pn_allotment_source source;
-    ck_assert_uint_eq(
-        pn_allotment_decide(&o, decisions[_i].affinity, decisions[_i].quota, &source),
-        decisions[_i].cpus);
-    ck_assert_int_eq(source, decisions[_i].source);
-}
-END_TEST
-
-START_TEST(allotment_of_a_tree)
-{
-    put("/proc/self/cgroup", "0::/\n");
-    put("/proc/self/mountinfo", V2_HERE);
-    put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
-    put("/proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-3,8,10-12\n");
-    struct pn_allotment a;
-    struct pn_error err = {0};
-    struct pn_allotment_options o = {.sysroot = root, .cap = 8, .override = 9};
-    ck_assert_int_eq(pn_allotment_read(&o, &a, &err), PN_OK);
-    ck_assert_uint_eq(a.affinity, 8);
-    ck_assert_uint_eq(a.cpus, 9);
-    ck_assert_ptr_nonnull(strstr(a.warnings.data, "only 8 CPUs are allowed"));
-    ck_assert_ptr_nonnull(strstr(a.warnings.data, "quota is 2.500"));
-    pn_allotment_fini(&a);
-    o.override = 0;
-    ck_assert_int_eq(pn_allotment_read(&o, &a, &err), PN_OK);
-    ck_assert_uint_eq(a.cpus, 2);
-    ck_assert_str_eq(pn_allotment_source_text(a.source), "quota");
-    pn_allotment_fini(&a);
-}
-END_TEST
-
-START_TEST(allotment_of_this_machine)
-{
-    struct pn_allotment a;
-    struct pn_error err = {0};
-    const struct pn_allotment_options o = {.sysroot = "", .cap = 8};
-    ck_assert_int_eq(pn_allotment_read(&o, &a, &err), PN_OK);
-    ck_assert_uint_ge(a.cpus, 1);
-    ck_assert_uint_le(a.cpus, a.affinity);
-    pn_allotment_fini(&a);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("cgroup");
@@ -416,12 +337,7 @@ int main(void)
     tcase_add_test(t, dash_in_paths_and_spaces_in_options);
     tcase_add_loop_test(t, only_the_ratio_counts, 0, 3);
     tcase_add_test(t, follows_a_change);
-    tcase_add_test(t, allotment_of_a_tree);
     suite_add_tcase(s, t);
-    TCase *d = tcase_create("decisions");
-    tcase_add_loop_test(d, decide, 0, sizeof decisions / sizeof *decisions);
-    tcase_add_test(d, allotment_of_this_machine);
-    suite_add_tcase(s, d);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 START_TEST(agrees_with_nproc)
 {
@@ -32,8 +33,52 @@ START_TEST(follows_the_affinity_mask)
 }
 END_TEST
 
+START_TEST(lists_as_the_kernel_writes_them)
+{
+    static const char *const same[] = {
+        "", "0", "7", "0-3", "0,2,4", "0-1,8-11,13", "262143", "0-262143"};
+    struct pn_cpu_list list, copy;
+    struct pn_error err;
+
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        struct pn_str text = {0};
+        ck_assert_int_eq(pn_cpu_list_parse(same[i], strlen(same[i]), &list, &err), PN_OK);
+        pn_cpu_list_print(&list, &text);
+        ck_assert_str_eq(text.len > 0 ? text.data : "", same[i]);
+        ck_assert_int_eq(pn_cpu_list_copy(&list, &copy, &err), PN_OK);
+        ck_assert(pn_cpu_list_equal(&list, &copy));
+        if (copy.n > 0)
+            copy.cpus[copy.n - 1]++;
+        ck_assert_int_eq(pn_cpu_list_equal(&list, &copy), copy.n == 0);
+        pn_cpu_list_fini(&copy);
+        pn_cpu_list_fini(&list);
+        pn_str_fini(&text);
+    }
+    ck_assert_int_eq(pn_cpu_list_parse("2,4-6\n", 6, &list, &err), PN_OK);
+    for (unsigned cpu = 0; cpu < 9; cpu++)
+        ck_assert_int_eq(pn_cpu_list_has(&list, cpu), cpu == 2 || (cpu >= 4 && cpu <= 6));
+    pn_cpu_list_fini(&list);
+}
+END_TEST
+
+START_TEST(lists_that_are_none)
+{
+    static const char *const bad[] = {"x", "1-", "-1", "1,", ",1", "3-2", "1-2,2", "5,4",
+        "262144", "0-4294967296", "99999999999999999999", "1 2", "0x1"};
+    struct pn_cpu_list list;
+    struct pn_error err;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assert_msg(pn_cpu_list_parse(bad[i], strlen(bad[i]), &list, &err) == PN_INVALID,
+            "%s", bad[i]);
+        ck_assert(list.n == 0 && !list.cpus);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {agrees_with_nproc, follows_the_affinity_mask};
+    const TTest *const tests[] = {agrees_with_nproc, follows_the_affinity_mask,
+        lists_as_the_kernel_writes_them, lists_that_are_none};
     return suite_run("cpus", tests, sizeof tests / sizeof tests[0]);
 }
