@@ -47,8 +47,8 @@ struct pn_model {
     const struct pn_model_ops *ops;
     const struct pn_tensor_info *inputs, *outputs;
     size_t n_inputs, n_outputs;
-    bool
-        any_rank; /* any shape of the right datatype fits an input, whatever the signature */
+    bool any_rank;  /* inputs of any shape fit, whatever the signature says */
+    bool may_block; /* a run may wait for the disk: not on a thread that others wait for */
     size_t memory_bytes;
 };
 

@@ -265,6 +265,8 @@ static enum pn_code open_parts(
     if (code != PN_OK)
         return code;
     m->config.tensor = m->config.file = m->config.keys = m->config.encoder = "";
+    m->base.may_block = m->config.resident == PN_RES_MMAP ||
+                        (m->encoder.model && m->encoder.model->may_block);
     m->base.memory_bytes = sizeof *m + pn_table_memory_bytes(m->table);
     if (m->keys)
         m->base.memory_bytes += pn_keys_memory_bytes(m->keys);

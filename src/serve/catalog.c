@@ -234,6 +234,8 @@ uint64_t pn_version_estimate_ns(const struct pn_version *v, size_t elems)
     uint64_t cost = atomic_load_explicit(&v->cost, memory_order_relaxed);
     uint64_t total;
 
+    if (v->opened->may_block)
+        return UINT64_MAX;
     if (cost == 0 || __builtin_mul_overflow(cost, (uint64_t)elems, &total))
         return UINT64_MAX;
     return total / COST_SHARES;

@@ -399,8 +399,9 @@ enum pn_code pn_loader_start(struct pn_serve *s, struct pn_error *err)
     sigset_t all, before;
     int rc;
 
-    /* Signals are for the main thread. */
+    /* Signals are for the main thread; SIGBUS comes to the thread that reads a lost page. */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&s->loader, NULL, loader_main, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
