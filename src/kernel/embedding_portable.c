@@ -29,30 +29,38 @@ static PN_INLINE vf load_f32(const char *p)
     return v;
 }
 
+typedef uint16_t half_quad __attribute__((vector_size(VF_LANES * sizeof(uint16_t))));
+typedef uint8_t byte_quad __attribute__((vector_size(VF_LANES)));
+
+/* A half's exponent and fraction, moved to where a float has them, are 2^112 too small. */
 static PN_INLINE vf load_f16(const char *p)
 {
-    uint16_t h[VF_LANES];
+    half_quad h;
+    vu bits, magnitude;
+    vi finite, huge;
 
-    memcpy(h, p, sizeof h);
-    return (vf){
-        pn_f16_to_f32(h[0]), pn_f16_to_f32(h[1]), pn_f16_to_f32(h[2]), pn_f16_to_f32(h[3])};
+    memcpy(&h, p, sizeof h);
+    bits = __builtin_convertvector(h, vu);
+    magnitude = (bits & 0x7fff) << 13;
+    finite = (vi)((vf)magnitude * 0x1p112F);
+    huge = (magnitude >= 0x7c00 << 13) & 0x7f800000; /* infinity and NaN */
+    return (vf)(finite | huge | (vi)((bits & 0x8000) << 16));
 }
 
 static PN_INLINE vf load_bf16(const char *p)
 {
-    uint16_t h[VF_LANES];
+    half_quad h;
 
-    memcpy(h, p, sizeof h);
-    return (vf){pn_bf16_to_f32(h[0]), pn_bf16_to_f32(h[1]), pn_bf16_to_f32(h[2]),
-        pn_bf16_to_f32(h[3])};
+    memcpy(&h, p, sizeof h);
+    return (vf)(__builtin_convertvector(h, vu) << 16);
 }
 
 static PN_INLINE vf load_u8(const char *p)
 {
-    uint8_t u[VF_LANES];
+    byte_quad u;
 
-    memcpy(u, p, sizeof u);
-    return (vf){(float)u[0], (float)u[1], (float)u[2], (float)u[3]};
+    memcpy(&u, p, sizeof u);
+    return __builtin_convertvector(__builtin_convertvector(u, vi), vf);
 }
 
 /* The first @n of them, 0 < n < VF_LANES; the other lanes are zero and not read. */

@@ -14,6 +14,7 @@
 enum { VF_LANES = 4 };
 typedef float vf __attribute__((vector_size(VF_LANES * sizeof(float))));
 typedef int32_t vi __attribute__((vector_size(VF_LANES * sizeof(int32_t))));
+typedef uint32_t vu __attribute__((vector_size(VF_LANES * sizeof(uint32_t))));
 typedef vi vm; /* -1 or 0 in each lane */
 
 static PN_INLINE vf v_load(const float *p)
@@ -113,9 +114,7 @@ static PN_INLINE vi vi_set1(int32_t x)
 
 static PN_INLINE vi vi_add(vi a, vi b)
 {
-    typedef uint32_t wrapping __attribute__((vector_size(sizeof(vi))));
-
-    return (vi)((wrapping)a + (wrapping)b);
+    return (vi)((vu)a + (vu)b);
 }
 
 static PN_INLINE vi vi_and(vi a, vi b)
