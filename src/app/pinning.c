@@ -46,6 +46,15 @@ static void complain(struct pn_pinning *p, const struct pn_error *err)
     p->complained = true;
 }
 
+/* Under mu. Back to all that is ours; the kernel sees to it that it is no more than that. */
+static void unbind(const struct pn_pinning *p)
+{
+    struct pn_error unsaid;
+
+    if (p->allowed.n > 0)
+        (void)!pn_bind_self(p->allowed.cpus, p->allowed.n, &unsaid);
+}
+
 static void place(void *ctx, size_t worker)
 {
     struct pn_pinning *p = ctx;
@@ -60,10 +69,8 @@ static void place(void *ctx, size_t worker)
         complain(p, &err);
         bind = false;
     }
-    /* back to all that is ours, also after a binding that was cut short */
-    if (!bind && (p->bound[worker] || err.code != PN_OK) &&
-        pn_bind_self(p->allowed.cpus, p->allowed.n, &err) != PN_OK)
-        complain(p, &err);
+    if (!bind && (p->bound[worker] || err.code != PN_OK))
+        unbind(p);
     p->bound[worker] = bind;
     count_bound(p);
     pthread_mutex_unlock(&p->mu);
@@ -216,10 +223,7 @@ void pn_pinning_bind_caller(struct pn_pinning *p)
 
 void pn_pinning_unbind_caller(struct pn_pinning *p)
 {
-    struct pn_error err = {0};
-
     pthread_mutex_lock(&p->mu);
-    if (p->plan.on && pn_bind_self(p->allowed.cpus, p->allowed.n, &err) != PN_OK)
-        complain(p, &err);
+    unbind(p);
     pthread_mutex_unlock(&p->mu);
 }

@@ -3,7 +3,8 @@
  * Which CPU each worker runs on: decided from the allotment and the topology, carried out by
  * the workers themselves, planned again when the CPUs change.
  *
- * Life: open -> apply -> replan … -> close, after the pool is closed. Threading: open, apply
+ * Life: open -> apply -> replan … -> close, after the pool is closed; nothing is replanned before
+ * it was applied. Threading: open, apply
  * and replan from one thread at a time that is itself never pinned (its affinity mask is the
  * set of CPUs that are ours); the rest from any thread. */
 #ifndef PN_APP_PINNING_H

@@ -147,7 +147,7 @@ static void name_islands(hwloc_topology_t t, size_t kind, struct pn_topology *ou
         out->island_kind = nodes > 1 ? "NUMA node" : "machine";
     if (kind > 0)
         snprintf(out->warning, sizeof out->warning,
-            "topology: not every CPU's L3 cache is known: workers are kept within a %s",
+            "topology: not every CPU's L3 cache is known: CPUs are chosen by %s",
             out->island_kind);
 }
 
