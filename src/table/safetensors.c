@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "table/tensor_file.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,8 @@ static size_t count_values(const uint8_t *text, size_t len)
     return n;
 }
 
-/* The root object; its owner calls json_decref(). */
+/* The root object; its owner calls json_decref(). (For want of memory jansson says the same as
+ * of bad JSON, or nothing.) */
 static enum pn_code read_json(
     const uint8_t *text, size_t len, json_t **out, struct pn_error *err)
 {
@@ -65,9 +67,10 @@ static enum pn_code read_json(
     if (count_values(text, len) > VALUES_MOST)
         return pn_fail(
             err, PN_INVALID, "header: expected at most %d JSON values", VALUES_MOST);
+    errno = 0;
     json_t *root = json_loadb(
         (const char *)text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (!root && json_error_code(&error) == json_error_out_of_memory)
+    if (!root && errno == ENOMEM)
         return pn_fail(err, PN_EXHAUSTED, "no memory for a header of %zu bytes", len);
     if (!root)
         return pn_fail(err, PN_INVALID, "header: byte %d: %s", error.position, error.text);
