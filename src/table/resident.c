@@ -61,7 +61,7 @@ static enum pn_code refuse(const struct pn_table *t, const struct pn_file_tensor
 {
     char shape[PN_SHAPE_TEXT_BYTES];
 
-    if (tensor->rank > PN_MAX_DIMS || tensor->dtype == PN_DTYPE_NONE)
+    if (tensor->dtype == PN_DTYPE_NONE)
         return pn_fail(err, PN_INVALID, "%s: tensor \"%s\": expected %s, got %s of rank %d",
             t->path, tensor->name, wanted, tensor->dtype_text, tensor->rank);
     pn_shape_text(shape, tensor->dtype, tensor->dims, tensor->rank);
@@ -121,32 +121,6 @@ static bool fits(const float *x, size_t n, enum pn_row_format format, size_t *at
     return true;
 }
 
-static bool all_finite(const float *x, size_t n)
-{
-    bool finite = true;
-
-    for (size_t i = 0; i < n; i++)
-        finite &= isfinite(x[i]) != 0;
-    return finite;
-}
-
-/* Make NaN rows of those that have a NaN or an infinity. */
-static void spoil_i8(
-    const struct pn_rows *rows, uint8_t *block, size_t first, size_t n, const float *src)
-{
-    const float scale_bias[2] = {NAN, NAN};
-    size_t at = rows->stride_bytes - sizeof scale_bias;
-
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *row = block + (first + i) * rows->stride_bytes;
-
-        if (all_finite(src + i * rows->dim, rows->dim))
-            continue;
-        memset(row, 0, at);
-        memcpy(row + at, scale_bias, sizeof scale_bias);
-    }
-}
-
 static enum pn_code encode(const struct pn_table *t, struct pn_rows *to, size_t first,
     size_t n, const float *src, struct pn_error *err)
 {
@@ -157,8 +131,6 @@ static enum pn_code encode(const struct pn_table *t, struct pn_rows *to, size_t 
             "%s: row %zu has the value %g, which resident %s cannot hold", t->path,
             first + bad / to->dim, (double)src[bad], pn_resident_text(t->resident));
     t->kernels->encode[to->format](to, first, n, src, to->dim);
-    if (to->format == PN_ROWS_I8)
-        spoil_i8(to, t->block, first, n, src);
     return PN_OK;
 }
 
