@@ -18,13 +18,15 @@ static inline void tensor_rules_one(
     fuzz_must(t->bytes <= (size_t)(data + bytes - t->data), "it ends in the file");
     if (t->rank > PN_MAX_DIMS || t->dtype == PN_DTYPE_NONE)
         return;
-    size_t expected = pn_dtype_bytes(t->dtype);
+    size_t expected = 1;
     for (int i = 0; i < t->rank; i++) {
         fuzz_must(t->dims[i] >= 0, "a dim is a size");
         fuzz_must(
             pn_size_mul(expected, (size_t)t->dims[i], &expected), "its size is a number");
     }
-    fuzz_must(t->bytes == expected, "its bytes are those of dtype and shape");
+    fuzz_must(
+        pn_size_mul(expected, pn_dtype_bytes(t->dtype), &expected) && t->bytes == expected,
+        "its bytes are those of dtype and shape");
 }
 
 /* @f is what a parser made of the @bytes at @data. */
