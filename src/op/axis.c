@@ -6,6 +6,7 @@
  * Source: ONNX operator specification, the operators named. */
 #include "op/element.h"
 #include "op/softmax_rows.h"
+#include "op/split.h"
 #include "op/support.h"
 #include "tensor/shape.h"
 
@@ -101,6 +102,20 @@ static void each_lane(
             loop(x->data, y->data, o * l.n * l.inner + i, l.inner, l.n, as_log);
 }
 
+struct softmax_part {
+    const float *x;
+    float *y;
+    size_t n;
+};
+
+static void softmax_rows(void *ctx, size_t slot, size_t first, size_t rows)
+{
+    const struct softmax_part *p = ctx;
+    const size_t at = first * p->n;
+    (void)slot;
+    pn_f32_softmax_rows(p->x + at, p->y + at, rows, p->n);
+}
+
 static enum pn_code softmax_run(
     const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
@@ -109,10 +124,11 @@ static enum pn_code softmax_run(
     struct pn_tensor *y = pn_run_out(r, n, 0);
     const int axis = axis_of(n, -1, x->rank);
     const struct lanes l = lanes_of(x, axis);
+    struct softmax_part p = {x->data, y->data, l.n};
     if (x->bytes == 0)
         return PN_OK;
     if (x->dtype == PN_FP32 && axis == x->rank - 1)
-        pn_f32_softmax_rows(x->data, y->data, l.outer, l.n);
+        pn_split_items(r, l.outer, l.n, softmax_rows, &p);
     else
         each_lane(n, r, loops[x->dtype].softmax, false);
     return PN_OK;

@@ -3,6 +3,7 @@
  * y = a op b: inference, broadcasting, run. */
 #include "op/binary.h"
 
+#include "op/split.h"
 #include "op/walk.h"
 #include "tensor/shape.h"
 
@@ -106,11 +107,67 @@ void pn_binary_apply(const struct pn_binary_family *f, const struct pn_tensor *a
             (char *)out->data + w.at[2] * size_out, w.n);
 }
 
+/* ---- large results in parts of their first axis ------------------------------------------- */
+
+struct binary_part {
+    const struct pn_binary_family *f;
+    struct pn_tensor a, b, out;
+};
+
+/* @count of the result's first axis; an operand that is broadcast along it stays whole. */
+static struct pn_tensor slice(
+    const struct pn_tensor *t, const struct pn_tensor *out, size_t first, size_t count)
+{
+    struct pn_tensor s = *t;
+    if (t->rank < out->rank || t->dims[0] == 1)
+        return s;
+    const size_t step = t->bytes / (size_t)t->dims[0];
+    s.data = (char *)t->data + first * step;
+    s.dims[0] = (int64_t)count;
+    s.bytes = count * step;
+    return s;
+}
+
+static void apply_part(void *ctx, size_t slot, size_t first, size_t count)
+{
+    const struct binary_part *p = ctx;
+    const struct pn_tensor a = slice(&p->a, &p->out, first, count);
+    const struct pn_tensor b = slice(&p->b, &p->out, first, count);
+    struct pn_tensor out = slice(&p->out, &p->out, first, count);
+    (void)slot;
+    pn_binary_apply(p->f, &a, &b, &out);
+}
+
+/* Tensors that are stepped through evenly have as good as one axis. */
+static void flatten(struct pn_tensor *t)
+{
+    t->dims[0] = (int64_t)pn_tensor_count(t);
+    t->rank = 1;
+}
+
+static void apply_in_parts(struct pn_run *r, const struct pn_binary_family *f,
+    const struct pn_tensor *a, const struct pn_tensor *b, struct pn_tensor *out)
+{
+    const size_t n = pn_tensor_count(out), na = pn_tensor_count(a), nb = pn_tensor_count(b);
+    if (!pn_split_pays(n)) {
+        pn_binary_apply(f, a, b, out);
+        return;
+    }
+    struct binary_part p = {f, *a, *b, *out};
+    if ((na == n || na == 1) && (nb == n || nb == 1)) {
+        flatten(&p.a);
+        flatten(&p.b);
+        flatten(&p.out);
+    }
+    const size_t items = (size_t)p.out.dims[0];
+    pn_split_items(r, items, n / items, apply_part, &p);
+}
+
 enum pn_code pn_binary_run(const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
     (void)err;
-    pn_binary_apply(
-        pn_op_family(n), pn_run_in(r, n, 0), pn_run_in(r, n, 1), pn_run_out(r, n, 0));
+    apply_in_parts(
+        r, pn_op_family(n), pn_run_in(r, n, 0), pn_run_in(r, n, 1), pn_run_out(r, n, 0));
     return PN_OK;
 }
 
@@ -135,8 +192,8 @@ enum pn_code pn_variadic_run(
     if (n->n_in == 1)
         broadcast_copy(pn_run_in(r, n, 0), out);
     else
-        pn_binary_apply(f, pn_run_in(r, n, 0), pn_run_in(r, n, 1), out);
+        apply_in_parts(r, f, pn_run_in(r, n, 0), pn_run_in(r, n, 1), out);
     for (size_t i = 2; i < n->n_in; i++)
-        pn_binary_apply(f, out, pn_run_in(r, n, i), out);
+        apply_in_parts(r, f, out, pn_run_in(r, n, i), out);
     return PN_OK;
 }

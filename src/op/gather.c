@@ -6,6 +6,7 @@
 #include "op/gather.h"
 
 #include "op/element.h"
+#include "op/split.h"
 #include "op/walk.h"
 #include "tensor/shape.h"
 
@@ -105,6 +106,21 @@ static enum pn_code ids_prepare(
     return n->scratch_bytes == PN_DIM_BAD ? pn_op_no_memory(err) : PN_OK;
 }
 
+struct gather_part {
+    const char *x;
+    char *y;
+    const int64_t *ids;
+    size_t row_bytes;
+};
+
+static void gather_ids(void *ctx, size_t slot, size_t first, size_t n)
+{
+    const struct gather_part *p = ctx;
+    (void)slot;
+    pn_kernels()->gather_rows(
+        p->x, p->row_bytes, p->ids + first, n, p->y + first * p->row_bytes, p->row_bytes);
+}
+
 static enum pn_code gather_run(
     const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
@@ -122,10 +138,12 @@ static enum pn_code gather_run(
     for (int i = axis + 1; i < x->rank; i++)
         inner *= x->dims[i];
     const size_t row_bytes = (size_t)inner * pn_dtype_bytes(x->dtype);
-    for (int64_t o = 0; o < outer; o++)
-        pn_kernels()->gather_rows(
-            (const char *)x->data + (size_t)(o * x->dims[axis]) * row_bytes, row_bytes, ids,
-            n_ids, (char *)y->data + (size_t)o * n_ids * row_bytes, row_bytes);
+    struct gather_part p = {x->data, y->data, ids, row_bytes};
+    for (int64_t o = 0; o < outer; o++) {
+        pn_split_items(r, n_ids, row_bytes / sizeof(float), gather_ids, &p);
+        p.x += (size_t)x->dims[axis] * row_bytes;
+        p.y += n_ids * row_bytes;
+    }
     return PN_OK;
 }
 

@@ -5,6 +5,7 @@
  * here too.
  * Source: ONNX operator specification, Gemm-13, MatMul-13. */
 #include "op/product.h"
+#include "op/split.h"
 #include "op/walk.h"
 #include "tensor/shape.h"
 
@@ -84,7 +85,7 @@ static enum pn_code gemm_run(
     if (b->dims[trans_b] != a->dims[!trans_a])
         return pn_fail(err, PN_INVALID, "Gemm: inner sizes %lld and %lld differ",
             (long long)a->dims[!trans_a], (long long)b->dims[trans_b]);
-    pn_product_run(&p, a->dtype, a->data, b->data, y->data);
+    pn_product_split(r, &p, a->dtype, a->data, b->data, y->data);
     if (c == NULL) {
         pn_product_finish(y->dtype, y->data, alpha, NULL, 0, 0, pn_tensor_count(y));
         return PN_OK;
@@ -166,13 +167,45 @@ static bool may_use_blas(const struct pn_node *n, enum pn_dtype dtype)
     return dtype == PN_FP32 && n->in[0]->rank > 2 && n->in[1]->rank > 2;
 }
 
-static void matmul_one(const struct pn_product *p, bool blas, enum pn_dtype dtype,
-    const void *a, const void *b, void *c)
+struct matmul {
+    struct pn_product p; /* of one batch */
+    enum pn_dtype dtype;
+    bool blas;
+    const char *a, *b;
+    char *c;
+    struct pn_tensor batch_a, batch_b, batches;
+};
+
+static void matmul_one(const struct matmul *mm, size_t from_a, size_t from_b, size_t to)
 {
-    if (blas && p->m > 1 && p->n > 1 && p->k > 0)
-        pn_f32_matmul_blas(a, p->k, b, p->n, c, p->n, p->m, p->n, p->k);
+    const struct pn_product *p = &mm->p;
+    const size_t size = pn_dtype_bytes(mm->dtype);
+    const char *a = mm->a + from_a * p->m * p->k * size;
+    const char *b = mm->b + from_b * p->k * p->n * size;
+    char *c = mm->c + to * p->m * p->n * size;
+    if (mm->blas && p->m > 1 && p->n > 1 && p->k > 0)
+        pn_f32_matmul_blas((const float *)(const void *)a, p->k,
+            (const float *)(const void *)b, p->n, (float *)(void *)c, p->n, p->m, p->n,
+            p->k);
     else
-        pn_product_run(p, dtype, a, b, c);
+        pn_product_run(p, mm->dtype, a, b, c);
+}
+
+/* Walks over all batches, and computes those that are its own. */
+static void matmul_batches(void *ctx, size_t slot, size_t first, size_t n)
+{
+    const struct matmul *mm = ctx;
+    struct pn_walk w;
+    bool more = pn_walk_broadcast(&w, &mm->batches, &mm->batch_a, &mm->batch_b);
+    (void)slot;
+    for (; more; more = pn_walk_next(&w))
+        for (size_t i = 0; i < w.n; i++) {
+            const ptrdiff_t at = (ptrdiff_t)i;
+            const size_t batch = (size_t)(w.at[2] + at);
+            if (batch >= first && batch - first < n)
+                matmul_one(mm, (size_t)(w.at[0] + at * w.step[0]),
+                    (size_t)(w.at[1] + at * w.step[1]), batch);
+        }
 }
 
 static enum pn_code matmul_run(
@@ -184,31 +217,28 @@ static enum pn_code matmul_run(
     const size_t m = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1;
     const size_t wide = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
     const int64_t k_b = b->dims[b->rank == 1 ? 0 : b->rank - 2];
-    struct pn_product p = {
-        .m = m, .n = wide, .k = k, .a_row = k, .a_col = 1, .b_row = wide, .b_col = 1};
+    struct matmul mm = {
+        .p = {.m = m, .n = wide, .k = k, .a_row = k, .a_col = 1, .b_row = wide, .b_col = 1},
+        .dtype = a->dtype,
+        .blas = may_use_blas(n, a->dtype),
+        .a = a->data,
+        .b = b->data,
+        .c = y->data,
+        .batch_a = batch_of(a),
+        .batch_b = batch_of(b)};
     if ((int64_t)k != k_b)
         return pn_fail(
             err, PN_INVALID, "MatMul: inner sizes %zu and %lld differ", k, (long long)k_b);
-    const struct pn_tensor batch_a = batch_of(a), batch_b = batch_of(b);
-    const struct pn_tensor batches = join_batches(&batch_a, &batch_b);
-    const bool blas = may_use_blas(n, a->dtype);
-    const size_t size = pn_dtype_bytes(a->dtype);
-    struct pn_walk w;
     if (b->rank <= 2) { /* all batches of A are rows of one product */
-        p.m = k > 0 ? pn_tensor_count(a) / k : pn_tensor_count(y) / (wide ? wide : 1);
-        matmul_one(&p, false, a->dtype, a->data, b->data, y->data);
+        mm.p.m = k > 0 ? pn_tensor_count(a) / k : pn_tensor_count(y) / (wide ? wide : 1);
+        pn_product_split(r, &mm.p, a->dtype, a->data, b->data, y->data);
         return PN_OK;
     }
-    bool more = pn_walk_broadcast(&w, &batches, &batch_a, &batch_b);
-    for (; more; more = pn_walk_next(&w))
-        for (size_t i = 0; i < w.n; i++) {
-            const ptrdiff_t at = (ptrdiff_t)i;
-            const size_t from_a = (size_t)(w.at[0] + at * w.step[0]) * m * k;
-            const size_t from_b = (size_t)(w.at[1] + at * w.step[1]) * k * wide;
-            const size_t to = (size_t)(w.at[2] + at) * m * wide;
-            matmul_one(&p, blas, a->dtype, (const char *)a->data + from_a * size,
-                (const char *)b->data + from_b * size, (char *)y->data + to * size);
-        }
+    if (y->bytes == 0)
+        return PN_OK;
+    mm.batches = join_batches(&mm.batch_a, &mm.batch_b);
+    pn_run_parallel(r, pn_tensor_count(y) / (m * wide), pn_split_grain(m * wide * k),
+        matmul_batches, &mm);
     return PN_OK;
 }
 

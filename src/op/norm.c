@@ -4,6 +4,7 @@
  * Source: ONNX operator specification, BatchNormalization-15, LayerNormalization-17. */
 #include "op/convert.h"
 #include "op/element.h"
+#include "op/split.h"
 #include "op/support.h"
 #include "tensor/shape.h"
 
@@ -179,6 +180,34 @@ static void layer_row(const float *x, const float *scale, const float *bias, flo
     *inverse_out = (double)inverse;
 }
 
+struct layer {
+    enum pn_dtype dtype;
+    const void *x, *scale, *bias;
+    void *y, *mean, *inverse; /* the last two may be NULL */
+    size_t size;
+    double epsilon;
+};
+
+static void layer_rows(void *ctx, size_t slot, size_t first, size_t rows)
+{
+    const struct layer *l = ctx;
+    (void)slot;
+    for (size_t row = first; row < first + rows; row++) {
+        const size_t at = row * l->size;
+        double m, s;
+        if (l->dtype == PN_FP32)
+            layer_row((const float *)l->x + at, l->scale, l->bias, (float *)l->y + at,
+                l->size, l->epsilon, &m, &s);
+        else
+            loops[l->dtype].layer(
+                l->x, l->scale, l->bias, l->y, at, l->size, l->epsilon, &m, &s);
+        if (l->mean != NULL)
+            pn_store_f32(l->mean, row, (float)m);
+        if (l->inverse != NULL)
+            pn_store_f32(l->inverse, row, (float)s);
+    }
+}
+
 static enum pn_code layer_run(
     const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
@@ -188,22 +217,19 @@ static enum pn_code layer_run(
     struct pn_tensor *y = pn_run_out(r, n, 0);
     struct pn_tensor *mean = n->n_out > 1 ? pn_run_out(r, n, 1) : NULL;
     struct pn_tensor *inverse = n->n_out > 2 ? pn_run_out(r, n, 2) : NULL;
-    const double epsilon = (double)pn_node_float(n, "epsilon", 1e-5f);
-    const size_t size = pn_tensor_count(scale), total = pn_tensor_count(x);
-    const void *shift = bias == NULL ? NULL : bias->data;
-    for (size_t row = 0; size > 0 && y != NULL && row < total / size; row++) {
-        double m, s;
-        if (x->dtype == PN_FP32)
-            layer_row((const float *)x->data + row * size, scale->data, shift,
-                (float *)y->data + row * size, size, epsilon, &m, &s);
-        else
-            loops[x->dtype].layer(
-                x->data, scale->data, shift, y->data, row * size, size, epsilon, &m, &s);
-        if (mean != NULL)
-            pn_store_f32(mean->data, row, (float)m);
-        if (inverse != NULL)
-            pn_store_f32(inverse->data, row, (float)s);
-    }
+    const size_t size = pn_tensor_count(scale);
+    struct layer l = {.dtype = x->dtype,
+        .x = x->data,
+        .scale = scale->data,
+        .bias = bias == NULL ? NULL : bias->data,
+        .mean = mean == NULL ? NULL : mean->data,
+        .inverse = inverse == NULL ? NULL : inverse->data,
+        .size = size,
+        .epsilon = (double)pn_node_float(n, "epsilon", 1e-5f)};
+    if (size == 0 || y == NULL)
+        return PN_OK;
+    l.y = y->data;
+    pn_split_items(r, pn_tensor_count(x) / size, size, layer_rows, &l);
     return PN_OK;
 }
 

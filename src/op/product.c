@@ -4,6 +4,7 @@
 #include "op/product.h"
 
 #include "op/element.h"
+#include "op/split.h"
 
 #define EACH_F32
 #define EACH_WIDE_FLOAT
@@ -75,6 +76,32 @@ void pn_product_run(
         product_by_dots(p, a, b, c);
     else
         loops[dtype].product(p, a, b, c);
+}
+
+struct product_part {
+    const struct pn_product *p;
+    enum pn_dtype dtype;
+    const char *a;
+    const void *b;
+    char *c;
+};
+
+static void product_rows(void *ctx, size_t slot, size_t first, size_t rows)
+{
+    const struct product_part *part = ctx;
+    const size_t size = pn_dtype_bytes(part->dtype);
+    struct pn_product p = *part->p;
+    (void)slot;
+    p.m = rows;
+    pn_product_run(&p, part->dtype, part->a + first * p.a_row * size, part->b,
+        part->c + first * p.n * size);
+}
+
+void pn_product_split(struct pn_run *r, const struct pn_product *p, enum pn_dtype dtype,
+    const void *a, const void *b, void *c)
+{
+    struct product_part part = {p, dtype, a, b, c};
+    pn_run_parallel(r, p->m, pn_split_grain(p->n * p->k), product_rows, &part);
 }
 
 void pn_product_finish(enum pn_dtype dtype, void *y, float alpha, const void *c,

@@ -22,6 +22,10 @@ bool pn_product_takes(enum pn_dtype dtype);
 void pn_product_run(
     const struct pn_product *p, enum pn_dtype dtype, const void *a, const void *b, void *c);
 
+/* The same with rows of A in parts: see op/split.h. */
+void pn_product_split(struct pn_run *r, const struct pn_product *p, enum pn_dtype dtype,
+    const void *a, const void *b, void *c);
+
 /* y[i] = alpha * y[i] + beta * c[i * step]; a NULL @c is none. */
 void pn_product_finish(enum pn_dtype dtype, void *y, float alpha, const void *c,
     size_t step, float beta, size_t n);

@@ -4,6 +4,7 @@
  * Source: ONNX operator specification, ReduceSum-13, the others -18. */
 #include "op/reduce.h"
 
+#include "op/split.h"
 #include "tensor/shape.h"
 
 #include <math.h>
@@ -155,15 +156,33 @@ static void block_sizes(
     }
 }
 
-/* Rows one after the other into the result. */
-static void reduce_rows(const struct pn_reduce_family *f, const float *x, float *y,
-    size_t outer, size_t count, size_t inner)
+struct reduce_part {
+    const struct pn_reduce_family *f;
+    const float *x; /* [outer, count, inner] */
+    float *y;
+    size_t count, inner;
+};
+
+static void reduce_last(void *ctx, size_t slot, size_t first, size_t n)
 {
+    const struct reduce_part *p = ctx;
+    (void)slot;
+    for (size_t o = first; o < first + n; o++)
+        p->y[o] = p->f->contiguous(pn_kernels(), p->x + o * p->count, p->count);
+}
+
+/* Rows one after the other into the result. */
+static void reduce_rows(void *ctx, size_t slot, size_t first, size_t n)
+{
+    const struct reduce_part *p = ctx;
+    const struct pn_reduce_family *f = p->f;
     const struct pn_kernels *k = pn_kernels();
+    const size_t count = p->count, inner = p->inner;
     const float divisor = (float)count;
-    for (size_t o = 0; o < outer; o++) {
-        const float *from = x + o * count * inner;
-        float *to = y + o * inner;
+    (void)slot;
+    for (size_t o = first; o < first + n; o++) {
+        const float *from = p->x + o * count * inner;
+        float *to = p->y + o * inner;
         memcpy(to, from, inner * sizeof(*to));
         for (size_t i = 1; i < count; i++)
             k->f32_binary[f->row_step](to, 1, from + i * inner, 1, to, inner);
@@ -238,13 +257,12 @@ enum pn_code pn_reduce_run(const struct pn_node *n, struct pn_run *r, struct pn_
     if (y->bytes == 0)
         return PN_OK;
     block_sizes(x, mask, &outer, &count, &inner);
+    struct reduce_part p = {f, x->data, y->data, count, inner};
     const bool f32 = x->dtype == PN_FP32 && count > 0;
     if (f32 && s->way == ALL_AXES_LAST && f->contiguous != NULL)
-        for (size_t o = 0; o < outer; o++)
-            ((float *)y->data)[o] =
-                f->contiguous(pn_kernels(), (const float *)x->data + o * count, count);
+        pn_split_items(r, outer, count, reduce_last, &p);
     else if (f32 && s->way == ONE_BLOCK && f->by_rows)
-        reduce_rows(f, x->data, y->data, outer, count, inner);
+        pn_split_items(r, outer, count * inner, reduce_rows, &p);
     else
         reduce_any(f, mask, x, y);
     return PN_OK;

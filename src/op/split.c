@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The packed product in parts: never along k, so every sum stays one chain. */
+ * How large parts are, and the packed product in parts: never along k, so that every sum
+ * stays one chain. */
 #include "op/split.h"
 
 /* Whole tiles of rows, whichever instruction set. */
@@ -17,6 +18,18 @@ struct gemm {
 size_t pn_split_grain(size_t madds)
 {
     return madds < PN_SPLIT_MADDS ? PN_SPLIT_MADDS / (madds ? madds : 1) : 1;
+}
+
+void pn_split_items(
+    struct pn_run *r, size_t items, size_t elems, pn_piece_fn *fn, void *ctx)
+{
+    /* Elements are in memory, so their number times a few does not overflow. */
+    pn_run_parallel(r, items, pn_split_grain(elems * PN_SPLIT_ELEM_MADDS), fn, ctx);
+}
+
+bool pn_split_pays(size_t elems)
+{
+    return elems / 2 >= PN_SPLIT_MADDS / PN_SPLIT_ELEM_MADDS;
 }
 
 static size_t least(size_t a, size_t b)

@@ -3,23 +3,32 @@
  * Which work inside a request is handed to idle workers, and in what parts.
  *
  * Work is counted in multiply-adds. Whatever the number of threads, an element is computed
- * by one of them in the order in which one alone would do it. */
+ * by one of them in the order in which one alone would do it. What the model's exporter or
+ * our passes fold away, and what is small beside the products, is not split. */
 #ifndef PN_OP_SPLIT_H
 #define PN_OP_SPLIT_H
 
 #include "graph/graph.h"
 
-/* Below this a part is not worth handing over: 10 us at 50 multiply-adds a nanosecond, which
- * is what the packed product does. From the call until an idle worker begins its part takes
- * 4-50 us (bench_op_split measures it; in a virtual machine the longer), and twice that is
- * needed before anything is handed over at all. */
-enum { PN_SPLIT_MADDS = 500000 };
+/* So much is worth handing over: 40 us at the 50 multiply-adds a nanosecond that the packed
+ * product does. On a virtual machine a sleeping worker began its part 13-40 us after the call,
+ * and a caller that waits for the last part sleeps and wakes as well (bench_op_split): two
+ * threads break even at about 80 us of work. */
+enum { PN_SPLIT_MADDS = 2000000 };
 
-/* One element of a loop that is bound by memory or by a short formula takes about as long. */
+/* An element that is read, put through a short formula and written takes about as long. */
 enum { PN_SPLIT_ELEM_MADDS = 16 };
 
 /* The grain of pn_run_parallel() for items of @madds each. */
 size_t pn_split_grain(size_t madds);
+
+/* Call @fn over [0, @items) in parts, on this thread and on idle workers; each item handles
+ * @elems elements. See pn_run_parallel(). */
+void pn_split_items(
+    struct pn_run *r, size_t items, size_t elems, pn_piece_fn *fn, void *ctx);
+
+/* Is there so much work that more than one thread may be worth it? */
+bool pn_split_pays(size_t elems);
 
 /* C = act(A x B + bias) by columns or by rows; both matrices packed one row after the other.
  */

@@ -3,6 +3,7 @@
  * y = f(x): inference, choice of the loop, run. */
 #include "op/unary.h"
 
+#include "op/split.h"
 #include "tensor/shape.h"
 
 struct unary_state {
@@ -53,16 +54,29 @@ enum pn_code pn_unary_prepare(struct pn_prepare *p, struct pn_node *n, struct pn
     return pn_unary_prepare_as(p, n, pn_op_family(n), err);
 }
 
+struct unary_part {
+    const struct unary_state *state;
+    const struct pn_tensor *x;
+    struct pn_tensor *y;
+};
+
+static void run_part(void *ctx, size_t slot, size_t first, size_t count)
+{
+    const struct unary_part *u = ctx;
+    const struct unary_state *s = u->state;
+    const void *x = (const char *)u->x->data + first * pn_dtype_bytes(u->x->dtype);
+    void *y = (char *)u->y->data + first * pn_dtype_bytes(u->y->dtype);
+    (void)slot;
+    if (s->kernel != NULL)
+        s->kernel(x, y, count, s->p);
+    else
+        s->loop(x, y, count, s->p);
+}
+
 enum pn_code pn_unary_run(const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
     (void)err;
-    const struct unary_state *s = n->state;
-    const struct pn_tensor *x = pn_run_in(r, n, 0);
-    struct pn_tensor *y = pn_run_out(r, n, 0);
-    const size_t count = pn_tensor_count(x);
-    if (s->kernel != NULL)
-        s->kernel(x->data, y->data, count, s->p);
-    else
-        s->loop(x->data, y->data, count, s->p);
+    struct unary_part u = {n->state, pn_run_in(r, n, 0), pn_run_out(r, n, 0)};
+    pn_split_items(r, pn_tensor_count(u.x), 1, run_part, &u);
     return PN_OK;
 }
