@@ -4,7 +4,11 @@
  *
  * Life: pn_model_open -> pn_model_run any number of times -> pn_model_close.
  * Threading: after open a model is immutable to its users; pn_model_run may be called from
- * any number of threads at once. No thread is started and no signal handler installed. */
+ * any number of threads at once. No thread is started and no signal handler installed.
+ *
+ * Files are mapped while a model is opened, and a run does not read them. So a file may be
+ * replaced by renaming another over it at any time; one that is cut short in place while
+ * pn_model_open reads it raises SIGBUS, which ends a program that does not handle it. */
 #ifndef PINNACE_MODEL_H
 #define PINNACE_MODEL_H
 

@@ -123,6 +123,21 @@ static void close_graph(struct pn_model *m)
 static const struct pn_model_ops graph_ops = {
     "onnxruntime_onnx", run_graph, describe_graph, trim_graph, close_graph};
 
+/* Read and compile @path. A file that is cut short meanwhile reads as zeros: whatever came of
+ * that must not be kept. */
+static enum pn_code load(struct pn_graph *g, const char *path,
+    const struct pn_model_options *options, struct pn_error *err)
+{
+    struct pn_onnx_files *files;
+    struct pn_error cut = {0};
+    enum pn_code code = pn_onnx_load(path, g, &files, err);
+    if (code == PN_OK)
+        code = pn_graph_compile(g, options ? options->report : NULL, err);
+    if (pn_onnx_check_files(files, &cut) != PN_OK)
+        code = pn_fail(err, PN_UNAVAILABLE, "%s: %s", path, cut.msg);
+    return code;
+}
+
 enum pn_code pn_model_open_file(const char *path, const struct pn_model_options *options,
     struct pn_model **out, struct pn_error *err)
 {
@@ -132,9 +147,7 @@ enum pn_code pn_model_open_file(const char *path, const struct pn_model_options 
         return pn_fail(err, PN_EXHAUSTED, "no memory for a model");
     enum pn_code code = pn_graph_open(pn_op_table, pn_op_table_count, &m->graph, err);
     if (code == PN_OK)
-        code = pn_onnx_load(path, m->graph, err);
-    if (code == PN_OK)
-        code = pn_graph_compile(m->graph, options ? options->report : NULL, err);
+        code = load(m->graph, path, options, err);
     if (code != PN_OK)
         goto fail;
     m->base.ops = &graph_ops;

@@ -4,6 +4,7 @@
 #include "onnx/files.h"
 
 #include "base/mem.h"
+#include "onnx/onnx.h"
 #include "onnx/reader.h"
 
 #include <string.h>
@@ -80,4 +81,15 @@ enum pn_code pn_onnx_files_map(struct pn_onnx_files *files, struct pn_graph *g, 
         code = open_file(files, g, dir_fd, path, &file, err);
     *out = code == PN_OK ? &file->map : NULL;
     return code;
+}
+
+enum pn_code pn_onnx_check_files(const struct pn_onnx_files *files, struct pn_error *err)
+{
+    const struct pn_onnx_file *file = files ? files->first : NULL;
+    while (file && pn_filemap_intact(&file->map))
+        file = file->next;
+    if (!file)
+        return PN_OK;
+    return pn_fail(err, PN_UNAVAILABLE, "%s%s was cut short while it was read",
+        file->path ? "external data " : "the file", file->path ? file->path : "");
 }

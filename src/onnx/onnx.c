@@ -425,12 +425,15 @@ static enum pn_code open_folder(const char *path, int *fd, struct pn_error *err)
     return *fd >= 0 ? PN_OK : pn_fail(err, PN_NOT_FOUND, "its folder cannot be opened");
 }
 
-enum pn_code pn_onnx_load(const char *path, struct pn_graph *g, struct pn_error *err)
+enum pn_code pn_onnx_load(
+    const char *path, struct pn_graph *g, struct pn_onnx_files **out, struct pn_error *err)
 {
     const struct pn_filemap *map;
     struct pn_onnx_files *files;
     int fd = -1;
     enum pn_code code = pn_onnx_files_make(g, &files, err);
+    if (out)
+        *out = files;
     if (code == PN_OK)
         code = pn_onnx_files_map(files, g, -1, path, &map, err);
     if (code != PN_OK)

@@ -16,7 +16,7 @@ static struct pn_graph *load(const char *name)
     char path[1024];
     struct pn_graph *g = reader_graph();
     reader_path(path, name, "model.onnx");
-    ck_assert_msg(pn_onnx_load(path, g, &err) == PN_OK, "%s: %s", name, err.msg);
+    ck_assert_msg(pn_onnx_load(path, g, NULL, &err) == PN_OK, "%s: %s", name, err.msg);
     return g;
 }
 
@@ -92,7 +92,7 @@ START_TEST(no_such_file)
 {
     struct pn_error err = {0};
     struct pn_graph *g = reader_graph();
-    ck_assert(pn_onnx_load("/nowhere/model.onnx", g, &err) == PN_NOT_FOUND);
+    ck_assert(pn_onnx_load("/nowhere/model.onnx", g, NULL, &err) == PN_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(err.msg, "/nowhere/model.onnx"));
     pn_graph_close(g);
 }
@@ -104,7 +104,7 @@ static bool try_load(void *ctx)
     struct pn_graph *g;
     enum pn_code code = pn_graph_open(reader_ops, READER_N_OPS, &g, &err);
     if (code == PN_OK)
-        code = pn_onnx_load(ctx, g, &err);
+        code = pn_onnx_load(ctx, g, NULL, &err);
     pn_graph_close(g);
     ck_assert_msg(code == PN_OK || code == PN_EXHAUSTED, "%s", err.msg);
     return code == PN_OK;

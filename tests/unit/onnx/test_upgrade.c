@@ -55,7 +55,7 @@ START_TEST(old_forms_become_the_newest)
         char path[1024];
         struct pn_graph *g = reader_graph();
         reader_path(path, cases[i].model, "model.onnx");
-        enum pn_code code = pn_onnx_load(path, g, &err);
+        enum pn_code code = pn_onnx_load(path, g, NULL, &err);
         ck_assert_msg(code == PN_OK, "%s: %s", cases[i].model, err.msg);
         struct pn_str nodes = reader_dump(g);
         ck_assert_msg(strcmp(nodes.data, cases[i].nodes) == 0,
