@@ -36,8 +36,8 @@ PN_MUST_USE enum pn_code pn_onnx_load(
 PN_MUST_USE enum pn_code pn_onnx_check_files(
     const struct pn_onnx_files *files, struct pn_error *err);
 
-/* As pn_onnx_load() from @bytes of memory that live as long as @g. @dir_fd is the folder of external
- * data, or -1 to refuse it. */
+/* As pn_onnx_load(), from @bytes of memory that live as long as @g. @dir_fd is the folder of
+ * external data, or -1 to refuse it. */
 PN_MUST_USE enum pn_code pn_onnx_load_bytes(const uint8_t *data, size_t bytes, int dir_fd,
     struct pn_graph *g, struct pn_error *err);
 
