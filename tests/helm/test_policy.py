@@ -30,8 +30,7 @@ def amount(text):
 
 def quality(spec):
     """The QoS class, as kubernetes.io/docs defines it."""
-    guaranteed = any_asked = False
-    guaranteed = True
+    guaranteed, any_asked = True, False
     for each in containers(spec):
         limits = each["resources"].get("limits", {})
         requests = limits | each["resources"].get("requests", {})
@@ -81,11 +80,10 @@ def test_restricted_under_kserve():
     assert breaches(runtime | {"securityContext": service["predictor"]["securityContext"]}) == []
 
 
-@names
+@pytest.mark.parametrize("name", cases.PINNED)
 def test_pinning_required_is_guaranteed(name):
     spec = charts.pod(cases.rendered(name))
-    if "--pinning=require" not in charts.server(spec)["args"]:
-        pytest.skip("pinning is not required")
+    assert "--pinning=require" in charts.server(spec)["args"]
     assert quality(spec) == "Guaranteed"
     assert amount(charts.server(spec)["resources"]["limits"]["cpu"]) % 1 == 0
 

@@ -140,7 +140,7 @@ connect there, and not put another socket in its place.
 
 {{/* For the env of your containers: the target that a gRPC client dials. */}}
 {{- define "pinnace-sidecar.appEnv" -}}
-- name: PINNACE_TARGET
+- name: PINNACE_URL
   value: {{ include "pinnace-sidecar.target" . | quote }}
 {{- end }}
 
