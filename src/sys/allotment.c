@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TOLERANCE_MILLI = 50 };
 
@@ -99,6 +100,12 @@ const char *pn_allotment_source_text(enum pn_allotment_source source)
     return text[source];
 }
 
+static size_t online_cpus(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
 /* A tree of another machine has its affinity in proc/self/status. */
 static enum pn_code read_affinity(
     const char *root, struct pn_allotment *a, struct pn_error *err)
@@ -107,7 +114,7 @@ static enum pn_code read_affinity(
                               : pn_cpus_read(&a->allowed, err);
     if (code == PN_EXHAUSTED)
         return code;
-    a->affinity = a->allowed.n > 0 || *root ? a->allowed.n : pn_cpus_allowed();
+    a->affinity = code == PN_OK ? a->allowed.n : online_cpus();
     if (a->affinity == 0)
         return pn_fail(err, PN_INVALID,
             "%s/proc/self/status: expected a line Cpus_allowed_list, got none", root);

@@ -271,28 +271,32 @@ ssize_t pn_cgroup_read_file(
     return got < 0 ? -1 : (ssize_t)have;
 }
 
-/* The whole of a /proc file, up to MOST_PROC_BYTES. NULL with *n = 0 when it cannot be read. */
-static char *slurp(const char *root, const char *path, size_t *n)
+/* The whole of a /proc file, up to MOST_PROC_BYTES. *out is NULL, with a warning, when it cannot
+ * be read. */
+static enum pn_code slurp(const char *root, const char *path, char **out, size_t *n,
+    struct pn_str *warnings, struct pn_error *err)
 {
-    *n = 0;
-    size_t size = 64 * 1024;
     char *text = NULL;
-    for (;;) {
+    *out = NULL;
+    for (size_t size = 64 * 1024;; size *= 4) {
         char *grown = pn_realloc(text, size, 1);
-        if (!grown)
-            break;
+        if (!grown) {
+            pn_free(text);
+            return pn_fail(err, PN_EXHAUSTED, "cgroup: out of memory");
+        }
         text = grown;
         ssize_t got = pn_cgroup_read_file(root, path, "", text, size);
-        if (got < 0)
-            break;
-        if ((size_t)got < size || size >= MOST_PROC_BYTES) {
-            *n = (size_t)got;
-            return text;
+        if (got < 0) {
+            pn_str_printf(warnings, "cgroup: %s cannot be read: no quota\n", path);
+            pn_free(text);
+            return PN_OK;
         }
-        size *= 4;
+        if ((size_t)got < size || size >= MOST_PROC_BYTES) {
+            *out = text;
+            *n = (size_t)got;
+            return PN_OK;
+        }
     }
-    pn_free(text);
-    return NULL;
 }
 
 static void dir_set(struct pn_cgroup_dir *d, const struct pn_mount *m, const char *rel)
@@ -318,22 +322,21 @@ bool pn_cgroup_dir_up(struct pn_cgroup_dir *d)
 }
 
 /* With ->version and ->group known: where that is mounted. */
-static void locate(struct pn_cgroup_dir *d, const char *root, const char *controller,
-    struct search *s, struct pn_str *warnings)
+static enum pn_code locate(struct pn_cgroup_dir *d, const char *root,
+    const char *controller, struct search *s, struct pn_str *warnings, struct pn_error *err)
 {
     size_t len;
-    char *text = slurp(root, "/proc/self/mountinfo", &len);
-    if (!text) {
-        pn_str_printf(warnings, "cgroup: /proc/self/mountinfo cannot be read: no quota\n");
-        return;
-    }
+    char *text;
+    enum pn_code rc = slurp(root, "/proc/self/mountinfo", &text, &len, warnings, err);
+    if (!text)
+        return rc;
     bool other = false;
     bool found = find_mount(text, len, controller, d, s, &other);
     pn_free(text);
     if (!found) {
         pn_str_printf(warnings, "cgroup: group %s is %s: no quota\n", d->group,
             other ? "below none of the mounted hierarchies" : "in no mounted hierarchy");
-        return;
+        return PN_OK;
     }
     const char *rel;
     below_mount(&s->best, d->group, &rel);
@@ -344,6 +347,7 @@ static void locate(struct pn_cgroup_dir *d, const char *root, const char *contro
             d->group, s->best.point);
     dir_set(d, &s->best, rel);
     d->found = true;
+    return PN_OK;
 }
 
 enum pn_code pn_cgroup_dir_find(const char *root, const char *controller,
@@ -351,11 +355,10 @@ enum pn_code pn_cgroup_dir_find(const char *root, const char *controller,
 {
     memset(out, 0, sizeof *out);
     size_t len;
-    char *text = slurp(root, "/proc/self/cgroup", &len);
-    if (!text) {
-        pn_str_printf(warnings, "cgroup: /proc/self/cgroup cannot be read: no quota\n");
-        return PN_OK;
-    }
+    char *text;
+    enum pn_code rc = slurp(root, "/proc/self/cgroup", &text, &len, warnings, err);
+    if (!text)
+        return rc;
     out->version = pn_cgroup_parse_self(text, len, controller, out->group);
     pn_free(text);
     if (out->version == 0)
@@ -363,7 +366,7 @@ enum pn_code pn_cgroup_dir_find(const char *root, const char *controller,
     struct search *s = pn_calloc(1, sizeof *s);
     if (!s)
         return pn_fail(err, PN_EXHAUSTED, "cgroup: out of memory");
-    locate(out, root, controller, s, warnings);
+    rc = locate(out, root, controller, s, warnings, err);
     pn_free(s);
-    return PN_OK;
+    return rc;
 }

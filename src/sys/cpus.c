@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { FIRST_CPUS = 1024, MOST_CPUS = PN_CPU_NUMBER_MAX + 1 };
 
@@ -50,17 +49,6 @@ enum pn_code pn_cpus_read(struct pn_cpu_list *out, struct pn_error *err)
             return code;
     }
     return pn_fail(err, PN_INTERNAL, "affinity mask: longer than %d CPUs", MOST_CPUS);
-}
-
-size_t pn_cpus_allowed(void)
-{
-    struct pn_cpu_list list;
-    size_t n = pn_cpus_read(&list, NULL) == PN_OK ? list.n : 0;
-    pn_cpu_list_fini(&list);
-    if (n > 0)
-        return n;
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (size_t)online : 1;
 }
 
 /* ---- lists as the kernel writes them ---------------------------------------------------------- */

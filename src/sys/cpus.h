@@ -37,8 +37,4 @@ PN_MUST_USE enum pn_code pn_cpu_list_copy(
     const struct pn_cpu_list *from, struct pn_cpu_list *out, struct pn_error *err);
 void pn_cpu_list_fini(struct pn_cpu_list *list); /* legal on a zeroed struct */
 
-/* CPUs in the calling thread's affinity mask; those online where the mask cannot be read; at
- * least 1. */
-size_t pn_cpus_allowed(void);
-
 #endif

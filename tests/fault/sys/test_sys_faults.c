@@ -3,7 +3,9 @@
  * sys/ without memory and without threads. */
 #include "lib/fault.h"
 #include "lib/suite.h"
-#include "sys/cpus.h"
+#include "sys/allotment.h"
+#include "sys/cpu_bind.h"
+#include "sys/placement.h"
 #include "sys/pool.h"
 
 #include <string.h>
@@ -33,12 +35,61 @@ START_TEST(pool_without_memory)
 }
 END_TEST
 
-START_TEST(cpus_without_memory)
+static bool use_allotment(void *ctx)
 {
-    pn_mem_fail_after(0);
-    size_t cpus = pn_cpus_allowed();
-    pn_mem_fail_after(-1);
-    ck_assert_uint_ge(cpus, 1);
+    const struct pn_allotment_options o = {.sysroot = "", .cap = 8};
+    struct pn_allotment a;
+    struct pn_error err = {0};
+    (void)ctx;
+    enum pn_code rc = pn_allotment_read(&o, &a, &err);
+    ck_assert(rc == PN_OK || (rc == PN_EXHAUSTED && err.msg[0]));
+    pn_allotment_fini(&a);
+    return rc == PN_OK;
+}
+
+START_TEST(allotment_without_memory)
+{
+    ck_assert_int_ge(fault_each(use_allotment, NULL), 5);
+}
+END_TEST
+
+static bool use_placement(void *ctx)
+{
+    struct pn_topology t;
+    struct pn_error err = {0};
+    unsigned cpus[8];
+    (void)ctx;
+    enum pn_code rc = pn_topology_parse("pack:2 core:2 pu:2", NULL, &t, &err);
+    if (rc == PN_OK)
+        rc = pn_placement_plan(&t, 8, cpus, &err);
+    ck_assert(rc == PN_OK || (rc == PN_EXHAUSTED && err.msg[0]));
+    pn_topology_fini(&t);
+    return rc == PN_OK;
+}
+
+START_TEST(placement_without_memory)
+{
+    ck_assert_int_eq(fault_each(use_placement, NULL), 3);
+}
+END_TEST
+
+static bool use_binding(void *ctx)
+{
+    struct pn_cpu_list *mine = ctx;
+    struct pn_error err = {0};
+    bool memory;
+    enum pn_code rc = pn_bind_probe(mine->cpus, 1, &memory, &err);
+    ck_assert(rc == PN_OK || (rc == PN_EXHAUSTED && err.msg[0]));
+    return rc == PN_OK;
+}
+
+START_TEST(binding_without_memory)
+{
+    struct pn_cpu_list mine;
+    struct pn_error err;
+    ck_assert_int_eq(pn_cpus_read(&mine, &err), PN_OK);
+    ck_assert_int_eq(fault_each(use_binding, &mine), 3);
+    pn_cpu_list_fini(&mine);
 }
 END_TEST
 
@@ -77,7 +128,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        pool_without_memory, cpus_without_memory, pool_without_threads};
+    const TTest *const tests[] = {pool_without_memory, allotment_without_memory,
+        placement_without_memory, binding_without_memory, pool_without_threads};
     return suite_run("sys faults", tests, sizeof tests / sizeof tests[0]);
 }

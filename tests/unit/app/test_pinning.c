@@ -3,6 +3,7 @@
  * Workers of a real pool on the CPUs of this machine, which is told to have more of them. */
 #include "app/pinning.h"
 #include "base/mem.h"
+#include "lib/fault.h"
 #include "lib/seccomp.h"
 #include "lib/suite.h"
 #include "sys/pool.h"
@@ -220,6 +221,26 @@ START_TEST(caller_bound_for_a_while)
 }
 END_TEST
 
+static bool open_once(void *unused)
+{
+    struct pn_pinning *p;
+
+    (void)unused;
+    enum pn_code code = pn_pinning_open(&cpu, &options, &allotment, metrics, &p, &err);
+    ck_assert(code == PN_OK || (code == PN_EXHAUSTED && !p && err.msg[0]));
+    pn_pinning_close(p);
+    return code == PN_OK;
+}
+
+START_TEST(without_memory)
+{
+    set_allotment(mine.n, mine.n);
+    ck_assert_int_eq(open_pinning("auto"), PN_OK);
+    ck_assert_int_ge(fault_each(open_once, NULL), 4);
+    close_pinning();
+}
+END_TEST
+
 /* On a thread of its own, as the filter stays; the pool's workers inherit it. */
 static void *refused(void *unused)
 {
@@ -254,7 +275,7 @@ int main(void)
 {
     const TTest *const tests[] = {pinned_and_let_go, a_cpu_for_each_worker,
         nothing_new_is_no_plan, cpu_that_went_away, off_and_require,
-        caller_bound_for_a_while, kernel_refuses};
+        caller_bound_for_a_while, without_memory, kernel_refuses};
     int status = EXIT_FAILURE;
 
     if (pn_cpus_read(&mine, &err) == PN_OK)
