@@ -2,7 +2,7 @@
  *
  * The repository's layout, rule by rule, on trees made here. */
 #include "lib/suite.h"
-#include "serve/scan.h"
+#include "serve/found.h"
 #include "unit/serve/tree.h"
 
 static struct pn_scan scan;
@@ -294,13 +294,107 @@ START_TEST(test_stamps)
 }
 END_TEST
 
+#define TABLE "platform: \"pinnace_table\" "
+#define PARAMETER(key, value)                                                              \
+    "parameters { key: \"" key "\" value { string_value: \"" value "\" } } "
+
+START_TEST(test_table_files)
+{
+    tree_open();
+    tree_write("all/a/1/model.npy", "ok");
+    tree_write("all/b/1/model.npy", "ok");
+    tree_write("all/b/1/model.safetensors", "ok");
+    tree_write("all/both/1/model.npy", "ok");
+    tree_write("all/both/1/model.onnx", "ok");
+    tree_write("all/named/1/rows.npy", "ok");
+    tree_write("all/named/config.pbtxt",
+        "default_model_filename: \"rows.npy\" " PARAMETER("operation", "topk"));
+    tree_write("all/none/1/model.onnx", "ok");
+    tree_write("all/none/config.pbtxt", TABLE);
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    ck_assert(model("a")->versions[0].is_table);
+    ck_assert_ptr_nonnull(strstr(model("b")->versions[0].path, "b/1/model.safetensors"));
+    ck_assert(!model("both")->versions[0].is_table);
+    ck_assert(model("named")->versions[0].is_table);
+    ck_assert_int_eq(model("named")->table.operation, PN_TABLE_TOPK);
+    ck_assert_ptr_nonnull(strstr(model("none")->versions[0].path, "1/model.safetensors"));
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(scan_at("all/a/1/model.npy"), PN_OK);
+    ck_assert_str_eq(scan.models[0].name, "model");
+    ck_assert(scan.models[0].versions[0].is_table);
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(scan_at("all/b/1"), PN_OK); /* a folder with the file itself */
+    ck_assert_str_eq(versions("1"), "1");
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(scan_at("absent.npy"), PN_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.msg, "no such file"));
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_shared_table)
+{
+    uint64_t stamp;
+
+    tree_open();
+    tree_write("all/rows.npy", "ok");
+    tree_write("all/m/config.pbtxt",
+        TABLE PARAMETER("file", "rows.npy") PARAMETER("keys", "words"));
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    ck_assert_str_eq(versions("m"), "1");
+    ck_assert_str_eq(model("m")->root, tree_path("all"));
+    ck_assert_str_eq(model("m")->versions[0].path, tree_path("all/rows.npy"));
+    pn_scan_fini(&scan);
+    ck_assert_int_eq(scan_at("all/m/"), PN_OK); /* its root is the folder above */
+    ck_assert_str_eq(model("m")->root, tree_path("all"));
+    stamp = model("m")->versions[0].stamp;
+    pn_scan_fini(&scan);
+    for (int i = 0; i < 2; i++) {
+        tree_write(i == 0 ? "all/words" : "all/rows.npy", "new");
+        ck_assert_int_eq(scan_at("all/m/"), PN_OK);
+        ck_assert_uint_ne(model("m")->versions[0].stamp, stamp);
+        stamp = model("m")->versions[0].stamp;
+        pn_scan_fini(&scan);
+    }
+    tree_write("all/m/config.pbtxt", TABLE "backend: \"onnxruntime\"");
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    ck_assert_ptr_nonnull(strstr(model("m")->failure.msg, "backend: expected none"));
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
+START_TEST(test_encoders)
+{
+    tree_open();
+    tree_write("tower/1/model.onnx", "ok");
+    tree_write("good/config.pbtxt", TABLE PARAMETER("file", "f") PARAMETER(
+                                        "operation", "topk") PARAMETER("encoder", "tower"));
+    tree_write("deep/config.pbtxt", TABLE PARAMETER("file", "f") PARAMETER(
+                                        "operation", "topk") PARAMETER("encoder", "good"));
+    tree_write("lost/config.pbtxt", TABLE PARAMETER("file", "f") PARAMETER("operation",
+                                        "topk") PARAMETER("encoder", "absent"));
+    ck_assert_int_eq(scan_at(""), PN_OK);
+    pn_found_check_encoders(&scan);
+    ck_assert_int_eq(model("good")->failure.code, PN_OK);
+    ck_assert_int_eq(model("deep")->failure.code, PN_INVALID);
+    ck_assert_str_eq(
+        model("deep")->failure.msg, "encoder \"good\": expected a model without an encoder "
+                                    "of its own, it has \"tower\"");
+    ck_assert_int_eq(model("lost")->failure.code, PN_NOT_FOUND);
+    pn_scan_fini(&scan);
+    tree_close();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_file, test_missing_folder_says_what_is_expected,
         test_model_folder, test_folder_without_version, test_repository,
         test_links_are_followed, test_policies, test_faults_of_a_model,
         test_configuration_names_the_file, test_one_name_in_two_places,
-        test_builtin_yields_to_the_users, test_stamps};
+        test_builtin_yields_to_the_users, test_stamps, test_table_files, test_shared_table,
+        test_encoders};
 
     return suite_run("scan", tests, sizeof tests / sizeof tests[0]);
 }
