@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What clusters ask of pods: the Pod Security profile "restricted", the QoS class that exclusive
-CPUs need, and what the server needs of them."""
+"""What clusters ask of pods, judged by Kubernetes' own code (tools/podcheck): validation, the
+Pod Security profile "restricted", the QoS class that exclusive CPUs need; and what the server
+needs of them."""
 import decimal
+import json
+import subprocess
 
 import pytest
 import yaml
 
 import cases
 import charts
+import tools
 
 UNITS = {"": 1, "m": "0.001", "k": 1000, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20,
          "Gi": 2**30}
-# "restricted" knows these; an image volume is read-only and came later (1.33).
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral",
-           "persistentVolumeClaim", "projected", "secret", "image"}
 
 names = pytest.mark.parametrize("name", cases.CASES)
-
-
-def containers(spec):
-    return spec.get("initContainers", []) + spec["containers"]
 
 
 def amount(text):
@@ -28,68 +25,56 @@ def amount(text):
     return decimal.Decimal(digits) * decimal.Decimal(UNITS[text[len(digits):]])
 
 
-def quality(spec):
-    """The QoS class, as kubernetes.io/docs defines it."""
-    guaranteed, any_asked = True, False
-    for each in containers(spec):
-        limits = each["resources"].get("limits", {})
-        requests = limits | each["resources"].get("requests", {})
-        any_asked = any_asked or bool(requests)
-        for what in ("cpu", "memory"):
-            if what not in limits or amount(limits[what]) != amount(requests[what]):
-                guaranteed = False
-    return "Guaranteed" if guaranteed else "Burstable" if any_asked else "BestEffort"
-
-
-def breaches(spec):
-    """What the profile "restricted" would not admit."""
-    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
-    found += [f"volume {each['name']}" for each in spec.get("volumes", [])
-              if not (set(each) - {"name"}) <= VOLUMES]
-    outer = spec.get("securityContext", {})
-    for each in containers(spec):
-        own = each.get("securityContext", {})
-        rules = {
-            "allowPrivilegeEscalation": own.get("allowPrivilegeEscalation") is False,
-            "capabilities": own.get("capabilities", {}).get("drop") == ["ALL"]
-            and not own["capabilities"].get("add"),
-            "runAsNonRoot": own.get("runAsNonRoot", outer.get("runAsNonRoot")) is True,
-            "runAsUser": own.get("runAsUser", outer.get("runAsUser", 1)) != 0,
-            "seccompProfile": (own.get("seccompProfile") or outer.get("seccompProfile", {}))
-            .get("type") in ("RuntimeDefault", "Localhost"),
-            "privileged": not own.get("privileged"),
-            "hostPort": not any("hostPort" in port for port in each.get("ports", [])),
-        }
-        found += [f"{each['name']}: {rule}" for rule, kept in rules.items() if not kept]
-    return found
+def verdict(spec):
+    """What Kubernetes says to a pod of this spec."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec,
+           "metadata": {"name": "test", "namespace": "test"}}
+    done = subprocess.run([tools.CACHE / "bin" / "podcheck"], input=json.dumps(pod),
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @names
-def test_restricted(name):
-    assert breaches(charts.pod(cases.rendered(name))) == []
+def test_is_valid_and_restricted(name):
+    found = verdict(charts.pod(cases.rendered(name)))
+    assert found["invalid"] == []
+    assert found["restricted"] == []
 
 
-def test_restricted_in_a_chart_of_the_users_own():
-    assert breaches(charts.pod(charts.render(chart=charts.CONSUMER))) == []
+def test_is_valid_and_restricted_in_a_chart_of_the_users_own():
+    found = verdict(charts.pod(charts.render(chart=charts.CONSUMER)))
+    assert found["invalid"] == []
+    assert found["restricted"] == []
 
 
-def test_restricted_under_kserve():
+def test_is_valid_and_restricted_under_kserve():
+    """KServe joins the runtime's containers and the service's pod fields to one pod."""
     folder = charts.MANIFESTS / "kserve"
     runtime = yaml.safe_load((folder / "clusterservingruntime.yaml").read_text())["spec"]
-    service = yaml.safe_load((folder / "inferenceservice.yaml").read_text())["spec"]
-    assert breaches(runtime | {"securityContext": service["predictor"]["securityContext"]}) == []
+    service = yaml.safe_load((folder / "inferenceservice.yaml").read_text())["spec"]["predictor"]
+    found = verdict({"containers": runtime["containers"],
+                     "securityContext": service["securityContext"]})
+    assert found == {"invalid": [], "restricted": [], "qos": "Guaranteed"}
 
 
 @pytest.mark.parametrize("name", cases.PINNED)
 def test_pinning_required_is_guaranteed(name):
     spec = charts.pod(cases.rendered(name))
     assert "--pinning=require" in charts.server(spec)["args"]
-    assert quality(spec) == "Guaranteed"
+    assert verdict(spec)["qos"] == "Guaranteed"
     assert amount(charts.server(spec)["resources"]["limits"]["cpu"]) % 1 == 0
 
 
-def test_the_class_can_be_lower():
-    assert quality(charts.pod(cases.rendered("standalone-burstable"))) == "Burstable"
+def test_the_verdicts_can_be_worse():
+    assert verdict(charts.pod(cases.rendered("standalone-burstable")))["qos"] == "Burstable"
+    spec = charts.pod(cases.rendered("sidecar"))
+    server = charts.server(spec)
+    server["securityContext"]["capabilities"] = {}
+    server["volumeMounts"][0]["name"] = "elsewhere"
+    found = verdict(spec)
+    assert any("unrestricted capabilities" in each for each in found["restricted"])
+    assert any("elsewhere" in each for each in found["invalid"])
 
 
 @names

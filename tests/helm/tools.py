@@ -67,7 +67,7 @@ def fetch_schemas(name, version, checksum, use):
     target = CACHE / "schemas" / f"{name.split('/')[-1]}-{version}"
     if target.exists():
         return
-    need("go", "schemas and builds helm-unittest")
+    need("go", "schemas, and builds helm-unittest")
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         environment = os.environ | {"GOMODCACHE": scratch, "GOFLAGS": "-modcacherw"}
         answer = json.loads(run("go", "mod", "download", "-json", f"{name}@{version}",
@@ -81,22 +81,22 @@ def fetch_schemas(name, version, checksum, use):
         part.rename(target)
 
 
-def build_unittest():
-    """The helm-unittest plugin, built from tools/go.mod; go.sum holds the checksums."""
-    target = CACHE / "bin" / "helm-unittest"
+def build():
+    """The helm-unittest plugin and podcheck, from tools/; go.sum holds the checksums."""
     module = HERE / "tools"
-    stamp = CACHE / "helm-unittest.sum"
-    if target.exists() and stamp.exists() and \
-            stamp.read_bytes() == (module / "go.sum").read_bytes():
+    sources = [module / "go.sum", module / "podcheck" / "main.go"]
+    state = hashlib.sha256(b"".join(each.read_bytes() for each in sources)).hexdigest()
+    stamp = CACHE / "tools.state"
+    if stamp.exists() and stamp.read_text() == state:
         return
-    need("go", "schemas and builds helm-unittest")
-    print("building helm-unittest (minutes, once)", flush=True)
+    need("go", "schemas, and builds helm-unittest")
+    print("building helm-unittest and podcheck (minutes, once)", flush=True)
     environment = os.environ | {"GOMODCACHE": str(CACHE / "go"), "GOFLAGS": "-modcacherw",
                                 "GOCACHE": str(CACHE / "go-build"), "CGO_ENABLED": "0"}
-    run("nice", "go", "build", "-trimpath", "-o", str(target),
-        "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+    run("nice", "go", "build", "-trimpath", "-o", f"{CACHE / 'bin'}/",
+        "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", "./podcheck",
         cwd=module, env=environment)
-    shutil.copy(module / "go.sum", stamp)
+    stamp.write_text(state)
 
 
 def fetch():
@@ -108,7 +108,7 @@ def fetch():
             fetch_helm(*line)
         for line in locked("go"):
             fetch_schemas(*line)
-        build_unittest()
+        build()
 
 
 if __name__ == "__main__":
