@@ -4,6 +4,7 @@
 #ifndef PN_TESTS_TABLE_FILES_H
 #define PN_TESTS_TABLE_FILES_H
 
+#include "base/clock.h"
 #include "table/table.h"
 
 #include <check.h>

@@ -4,7 +4,6 @@
 #include "lib/suite.h"
 #include "unit/table/table_files.h"
 
-#include "base/clock.h"
 #include "sys/filemap.h"
 
 #include <float.h>

@@ -7,7 +7,6 @@
 #include "lib/suite.h"
 #include "unit/table/table_files.h"
 
-#include "base/clock.h"
 #include "table/best.h"
 #include "table/row_list.h"
 
