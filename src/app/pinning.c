@@ -21,9 +21,11 @@ struct pn_pinning {
     pthread_mutex_t mu;
     struct pn_pinning_plan plan; /* under mu, as all below */
     struct pn_cpu_list allowed;  /* that the plan was made for */
+    bool narrowed;               /* to less than the cpuset, not by us */
     size_t workers;              /* likewise */
     bool bound[PN_THREADS_MAX];  /* by worker */
     bool complained;             /* that binding failed; said once */
+    bool caller_bound;
 };
 
 /* ---- on a worker's thread --------------------------------------------------------------------- */
@@ -46,12 +48,14 @@ static void complain(struct pn_pinning *p, const struct pn_error *err)
     p->complained = true;
 }
 
-/* Under mu. Back to all that is ours; the kernel sees to it that it is no more than that. */
+/* Under mu. Back to what was before. */
 static void unbind(const struct pn_pinning *p)
 {
     struct pn_error unsaid;
 
-    if (p->allowed.n > 0)
+    if (!p->narrowed)
+        (void)!pn_bind_nowhere(&unsaid);
+    else if (p->allowed.n > 0)
         (void)!pn_bind_self(p->allowed.cpus, p->allowed.n, &unsaid);
 }
 
@@ -78,6 +82,12 @@ static void place(void *ctx, size_t worker)
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 
+/* Where the cpuset is unknown, the mask is all that is known. */
+static bool is_narrowed(const struct pn_allotment *a)
+{
+    return !pn_cpu_list_equal(&a->allowed, &a->cpuset);
+}
+
 static enum pn_code insist(const struct pn_pinning *p, struct pn_error *err)
 {
     if (p->mode != PN_PINNING_REQUIRE || p->plan.on)
@@ -101,6 +111,7 @@ enum pn_code pn_pinning_open(const struct pn_cpu_options *cpu,
     p->options = options;
     p->mode = pn_cpu_options_pinning(cpu);
     p->workers = allotment->cpus;
+    p->narrowed = is_narrowed(allotment);
     code = pn_cpu_list_copy(&allotment->allowed, &p->allowed, err);
     if (code == PN_OK)
         code = pn_pinning_plan_make(p->mode, options, allotment, &p->plan, err);
@@ -168,7 +179,7 @@ void pn_pinning_apply(struct pn_pinning *p, struct pn_pool *pool)
 }
 
 static void swap_plan(struct pn_pinning *p, struct pn_pinning_plan *plan,
-    struct pn_cpu_list *allowed, size_t workers)
+    struct pn_cpu_list *allowed, const struct pn_allotment *a)
 {
     struct pn_pinning_plan old_plan;
     struct pn_cpu_list old_allowed;
@@ -178,7 +189,8 @@ static void swap_plan(struct pn_pinning *p, struct pn_pinning_plan *plan,
     old_allowed = p->allowed;
     p->plan = *plan;
     p->allowed = *allowed;
-    p->workers = workers;
+    p->narrowed = is_narrowed(a);
+    p->workers = a->cpus;
     p->complained = false;
     count_bound(p);
     pthread_mutex_unlock(&p->mu);
@@ -204,7 +216,7 @@ void pn_pinning_replan(struct pn_pinning *p, const struct pn_allotment *a)
         pn_pinning_plan_fini(&plan);
         return;
     }
-    swap_plan(p, &plan, &allowed, a->cpus);
+    swap_plan(p, &plan, &allowed, a);
     pn_metric_set(p->numa_bind_ok, p->plan.numa_bind_ok);
     carry_out(p);
 }
@@ -216,6 +228,7 @@ void pn_pinning_bind_caller(struct pn_pinning *p)
     struct pn_error err = {0};
 
     pthread_mutex_lock(&p->mu);
+    p->caller_bound = p->plan.on;
     if (p->plan.on && pn_bind_self(p->plan.cpus, p->plan.n_cpus, &err) != PN_OK)
         complain(p, &err);
     pthread_mutex_unlock(&p->mu);
@@ -224,6 +237,8 @@ void pn_pinning_bind_caller(struct pn_pinning *p)
 void pn_pinning_unbind_caller(struct pn_pinning *p)
 {
     pthread_mutex_lock(&p->mu);
-    unbind(p);
+    if (p->caller_bound)
+        unbind(p);
+    p->caller_bound = false;
     pthread_mutex_unlock(&p->mu);
 }

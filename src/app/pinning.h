@@ -33,7 +33,8 @@ void pn_pinning_replan(struct pn_pinning *p, const struct pn_allotment *allotmen
 
 /* Let the calling thread run on the workers' CPUs only, so that the memory it touches first
  * (weights) lies near them; a thread that it starts inherits that. A no-op when pinning is
- * off. bind_caller around pn_serve_start() on the main thread binds the loader. */
+ * off. bind_caller around pn_serve_start() on the main thread binds the loader. One
+ * caller at a time. */
 void pn_pinning_bind_caller(struct pn_pinning *p);
 void pn_pinning_unbind_caller(struct pn_pinning *p);
 

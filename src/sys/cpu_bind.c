@@ -15,8 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's own limit is 1024 NUMA nodes. */
-enum { NODES_MAX = 1024, LONG_BITS = 8 * sizeof(unsigned long) };
+/* What kernels can be built for, and more. */
+enum { NODES_MAX = 1024, EVERY_CPU = 32768, LONG_BITS = 8 * sizeof(unsigned long) };
 
 /* ---- CPUs ----------------------------------------------------------------------------------- */
 
@@ -63,6 +63,18 @@ enum pn_code pn_bind_self(const unsigned *cpus, size_t n, struct pn_error *err)
     error = sched_setaffinity(0, bytes, mask) == 0 ? 0 : errno;
     pn_free(mask);
     return error ? refused(error, cpus, err) : check(cpus, n, err);
+}
+
+enum pn_code pn_bind_nowhere(struct pn_error *err)
+{
+    unsigned long every[EVERY_CPU / LONG_BITS];
+    char reason[64];
+
+    memset(every, 0xff, sizeof every);
+    if (sched_setaffinity(0, sizeof every, (const cpu_set_t *)(const void *)every) == 0)
+        return PN_OK;
+    return pn_fail(err, PN_UNAVAILABLE, "sched_setaffinity to every CPU: %s",
+        strerror_r(errno, reason, sizeof reason));
 }
 
 /* ---- probing ---------------------------------------------------------------------------------- */

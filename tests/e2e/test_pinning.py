@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -79,6 +80,47 @@ def test_pinned_to_the_only_cpu():
         assert masks(server, "pn-worker") == [str(cpu)]
         assert metric(server, "pinnace_pinned_workers") == [1]
         assert len(metric(server, "pinnace_numa_bind_ok")) == 1
+
+
+@pytest.fixture
+def cpuset():
+    """A cgroup v1 cpuset of its own, removed at the end."""
+    group = pathlib.Path(f"/sys/fs/cgroup/cpuset/pinnace-test-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup v1 cpuset can be made here: {error}")
+    try:
+        (group / "cpuset.mems").write_text((group.parent / "cpuset.mems").read_text())
+        yield group
+    finally:
+        group.rmdir()
+
+
+def test_pins_follow_the_cpuset(cpuset):
+    """To another CPU, then to all: what was bound must not keep the larger set from sight."""
+    one_of_more()
+    every = (cpuset.parent / "cpuset.cpus").read_text().strip()
+    if not every.startswith("0-"):
+        pytest.skip(f"needs CPUs 0 and 1, has {every}")
+    (cpuset / "cpuset.cpus").write_text("1")
+    inside = ["sh", "-c", f'echo $$ > {cpuset}/cgroup.procs && exec "$@"', "sh"]
+    with Server(options=[*SIMPLE, "--threads-cap=1024"], tcp=True, pages=True,
+                command_prefix=inside) as server:
+        server.wait_log("pinning=on cpus=1 ")
+        assert masks(server, "pn-worker") == ["1"]
+        (cpuset / "cpuset.cpus").write_text("0")
+        server.signal(signal.SIGHUP)
+        server.wait_log("pinning=on cpus=0 ")
+        assert answers(server)
+        assert masks(server, "pn-worker") == ["0"]
+        (cpuset / "cpuset.cpus").write_text(every)
+        server.signal(signal.SIGHUP)
+        server.wait_log('pinning=off reason="all')
+        assert answers(server)
+        assert set(masks(server, "pn-worker")) == {every}
+        assert metric(server, "pinnace_pinned_workers") == [0]
+        assert metric(server, "pinnace_cpu_allotment") == [os.cpu_count()]
 
 
 def test_not_exclusive_is_not_pinned():

@@ -36,6 +36,11 @@ static void *bind_and_return(void *unused)
     ck_assert_int_eq(pn_cpus_read(&now, &err), PN_OK);
     ck_assert(pn_cpu_list_equal(&now, &mine));
     pn_cpu_list_fini(&now);
+    ck_assert_int_eq(pn_bind_self(mine.cpus, 1, &err), PN_OK);
+    ck_assert_msg(pn_bind_nowhere(&err) == PN_OK, "%s", err.msg);
+    ck_assert_int_eq(pn_cpus_read(&now, &err), PN_OK);
+    ck_assert_uint_ge(now.n, mine.n);
+    pn_cpu_list_fini(&now);
     return NULL;
 }
 
@@ -88,6 +93,7 @@ static void *refuse_all(void *skipped)
         return NULL;
     ck_assert_int_eq(pn_bind_self(mine.cpus, 1, &err), PN_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(err.msg, "Operation not permitted"));
+    ck_assert_int_eq(pn_bind_nowhere(&err), PN_UNAVAILABLE);
     ck_assert_int_eq(pn_bind_probe(mine.cpus, 1, &memory, &err), PN_UNAVAILABLE);
     ck_assert(!memory);
     return NULL;
