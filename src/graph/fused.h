@@ -60,4 +60,27 @@
  *          gather part has count >= 1, offset >= 0, offset + count <= stride. */
 #define PN_FUSED_GATHER_CONCAT "GatherConcat"
 
+/* Y = rows of a table, pooled: each bag's rows, times their weights, summed in their order,
+ * or their mean, or the largest of each column.
+ *
+ * Made of Gather (axis 0 of a constant f32 table) and ReduceSum, ReduceMean or ReduceMax over
+ * the last axis of the ids; and of the loops that exporters write for an EmbeddingBag.
+ *
+ * Inputs
+ *   0  T  f32 [v, w]
+ *   1  I  optional: int64 or int32 [.., n], or [m] with O. An id is in [-v, v); a negative
+ *         one counts from the end; any other fails the run with PN_INVALID. Left out, with O:
+ *         0..v-1.
+ *   2  O  optional: int64 or int32 [bags + 1]. Bag b is I[O[b] : O[b+1]], the positions taken
+ *         as Slice takes them (negative from the end, cut to [0, m]). Left out: each row of I
+ *         is a bag.
+ *   3  W  optional: f32, as many elements as I.
+ * Output
+ *   0  Y  f32 [bags, w] with O, else [.., w] (a node that a pass has rewritten may have kept
+ *         an axis of 1 in front of w). A bag of no rows is zeros with O; without, what
+ *         reducing nothing gives: 0, NaN for the mean, -inf for the largest.
+ * Attribute
+ *   mode  string: sum, mean or max */
+#define PN_FUSED_BAG "Bag"
+
 #endif

@@ -13,6 +13,7 @@ const struct graph_pass graph_passes[] = {
     {"bias", "additions moved into products", pass_bias},
     {"batch-norm", "normalisations folded into products", pass_batch_norm},
     {"activation", "activations moved into products", pass_activation},
+    {"bag", "table look-ups pooled where they lie", pass_bag},
     {"gather-concat", "table look-ups that write where they are read", pass_gather_concat},
     {"dead", "nodes that nobody reads any more removed", pass_dead},
     {NULL, NULL, NULL},

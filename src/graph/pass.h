@@ -26,6 +26,7 @@ enum pn_code pass_linear(struct pn_graph *g, size_t *count, struct pn_error *err
 enum pn_code pass_bias(struct pn_graph *g, size_t *count, struct pn_error *err);
 enum pn_code pass_batch_norm(struct pn_graph *g, size_t *count, struct pn_error *err);
 enum pn_code pass_activation(struct pn_graph *g, size_t *count, struct pn_error *err);
+enum pn_code pass_bag(struct pn_graph *g, size_t *count, struct pn_error *err);
 enum pn_code pass_gather_concat(struct pn_graph *g, size_t *count, struct pn_error *err);
 
 /* ---- shared --------------------------------------------------------------------------- */

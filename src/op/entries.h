@@ -57,7 +57,7 @@ static inline const void *pn_op_family(const struct pn_node *n)
     X(transpose)                                                                           \
     X(slice) X(split) X(tile) X(concat) X(gather) X(gatherelements) X(gathernd) X(trilu)
 
-#define PN_OPS_PRODUCT(X) X(gemm) X(matmul) X(fusedgemm) X(gatherconcat)
+#define PN_OPS_PRODUCT(X) X(gemm) X(matmul) X(fusedgemm) X(gatherconcat) X(bag)
 
 #define PN_OPS_ML(X)                                                                       \
     X(linearclassifier)                                                                    \
