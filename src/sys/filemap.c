@@ -33,7 +33,7 @@ enum { PAGE_IN_STEP_BYTES = 16 << 20 }; /* other threads can map and unmap in be
 struct pn_filemap_guard {
     atomic_uint version;    /* odd: held by a map */
     atomic_uintptr_t start; /* of the map; written before @bytes */
-    atomic_size_t bytes;    /* 0 while it is not known; whole pages */
+    atomic_size_t bytes;    /* 0 while there is none, or it is not known */
     atomic_bool cut;        /* pages were lost */
 };
 
@@ -139,7 +139,6 @@ static size_t page_bytes(void)
 /* Enter the map of @bytes at @data. NULL when the table is full. */
 static struct pn_filemap_guard *guard_take(const void *data, size_t bytes)
 {
-    size_t page = page_bytes();
     for (size_t i = 0; i < PN_FILEMAP_MOST; i++) {
         struct pn_filemap_guard *g = &guards[i];
         unsigned version = atomic_load(&g->version);
@@ -148,7 +147,7 @@ static struct pn_filemap_guard *guard_take(const void *data, size_t bytes)
             continue;
         atomic_store(&g->cut, false);
         atomic_store(&g->start, (uintptr_t)data);
-        atomic_store(&g->bytes, (bytes + page - 1) & ~(page - 1));
+        atomic_store(&g->bytes, bytes);
         return g;
     }
     return NULL;
@@ -160,13 +159,13 @@ static void guard_drop(struct pn_filemap_guard *g)
     atomic_fetch_add(&g->version, 1);
 }
 
-/* The bytes from @at to the end of @g's map; 0 when @at does not lie in it. */
+/* The bytes from the page @at to the end of @g's map; 0 when @at is no page of it. */
 static size_t guard_reach(struct pn_filemap_guard *g, uintptr_t at)
 {
     unsigned version = atomic_load(&g->version);
     size_t bytes = atomic_load(&g->bytes);
     uintptr_t start = atomic_load(&g->start);
-    if (version % 2 == 0 || atomic_load(&g->version) != version)
+    if (atomic_load(&g->version) != version)
         return 0;
     return at >= start && at - start < bytes ? bytes - (at - start) : 0;
 }
@@ -304,8 +303,7 @@ bool pn_filemap_on_fault(const void *address)
 void pn_filemap_close(struct pn_filemap *m)
 {
     if (m->data) {
-        guard_drop(
-            m->guard); /* first: the range may be another map's as soon as it is free */
+        guard_drop(m->guard); /* first: the range can become another map's */
         munmap((void *)(uintptr_t)m->data, m->bytes);
     }
     *m = (struct pn_filemap){0};
