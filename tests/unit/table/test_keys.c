@@ -121,6 +121,21 @@ START_TEST(numbers_are_keys)
 }
 END_TEST
 
+/* Few slots: keys that belong into the last ones go on in the first. */
+START_TEST(tiny_tables_wrap_around)
+{
+    for (int64_t base = 0; base < 3000; base += 3) {
+        const int64_t keys[] = {base, base + 1, base + 2};
+        struct pn_keys *k;
+        ck_assert_int_eq(pn_keys_open_int64("k", keys, 3, 3, &k, NULL), PN_OK);
+        for (size_t row = 0; row < 3; row++)
+            ck_assert_int_eq(pn_keys_find_int64(k, keys[row]), (int64_t)row);
+        ck_assert_int_eq(pn_keys_find_int64(k, base + 3), -1);
+        pn_keys_close(k);
+    }
+}
+END_TEST
+
 START_TEST(bad_numbers_are_refused)
 {
     static const struct {
@@ -267,7 +282,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {lines_are_keys, a_key_is_any_bytes, bad_lines_are_refused,
-        numbers_are_keys, bad_numbers_are_refused, files_are_told_by_their_names,
-        a_tensor_of_keys_is_int64_of_one_dim, a_million_keys_are_found};
+        numbers_are_keys, tiny_tables_wrap_around, bad_numbers_are_refused,
+        files_are_told_by_their_names, a_tensor_of_keys_is_int64_of_one_dim,
+        a_million_keys_are_found};
     return suite_run("keys", tests, sizeof tests / sizeof tests[0]);
 }
