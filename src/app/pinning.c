@@ -21,8 +21,8 @@ struct pn_pinning {
     pthread_mutex_t mu;
     struct pn_pinning_plan plan; /* under mu, as all below */
     struct pn_cpu_list allowed;  /* that the plan was made for */
-    bool narrowed;               /* to less than the cpuset, not by us */
     size_t workers;              /* likewise */
+    bool narrowed;               /* to less than the cpuset, not by us */
     bool bound[PN_THREADS_MAX];  /* by worker */
     bool complained;             /* that binding failed; said once */
     bool caller_bound;
