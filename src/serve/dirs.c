@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,6 +103,34 @@ char *pn_path_join(const char *dir, const char *name)
     if (path.failed)
         pn_str_fini(&path);
     return path.data;
+}
+
+bool pn_path_split(const char *path, char **dir, char **name)
+{
+    char real[PATH_MAX];
+    size_t end = strlen(path), begin;
+
+    *dir = *name = NULL;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
+        ;
+    if (end - begin <= 2 && strspn(path + begin, ".") >= end - begin) {
+        if (!realpath(path, real))
+            return false;
+        path = real;
+        begin = (size_t)(strrchr(real, '/') + 1 - real);
+        end = strlen(real);
+    }
+    *name = pn_strndup(path + begin, end - begin);
+    while (begin > 1 && path[begin - 1] == '/')
+        begin--;
+    *dir = begin > 0 ? pn_strndup(path, begin) : pn_strdup(".");
+    if (*dir && *name)
+        return true;
+    pn_free(*dir);
+    pn_free(*name);
+    return false;
 }
 
 bool pn_version_number(const char *name, int64_t *out)

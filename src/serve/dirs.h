@@ -26,6 +26,10 @@ bool pn_is_file(const char *path);
 /* "@dir/@name" on the heap; NULL without memory. */
 char *pn_path_join(const char *dir, const char *name);
 
+/* @path as typed, or where it leads when that says nothing ("."), in two on the heap. False
+ * without memory. */
+bool pn_path_split(const char *path, char **dir, char **name);
+
 /* A model version is a directory named by a positive integer without leading zeros. */
 bool pn_version_number(const char *name, int64_t *out);
 

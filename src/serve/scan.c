@@ -10,7 +10,6 @@
 #include "serve/model_file.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -408,13 +407,33 @@ static bool has_model_file(const char *dir)
     return found;
 }
 
+/* A table that models share may lie beside them under the name of a model file. */
+static bool holds_models(const char *dir)
+{
+    struct pn_error ignored = {0};
+    struct pn_names names;
+    bool found = false;
+
+    if (pn_names_read(dir, &names, &ignored) != PN_OK)
+        return false;
+    for (size_t i = 0; i < names.n && !found; i++) {
+        char *sub = pn_path_join(dir, names.names[i]);
+
+        found = sub && has_file(sub, CONFIG_NAME);
+        pn_free(sub);
+    }
+    pn_names_fini(&names);
+    return found;
+}
+
 /* Does @dir hold a configuration or a version directory? With @is_path, as a PATH, the model
  * file itself will do, and a version counts only with the model file in it: a repository may
  * hold a model that is named "1". */
 static bool looks_like_model(const char *dir, bool is_path)
 {
     struct pn_error err = {0};
-    bool found = has_file(dir, CONFIG_NAME) || (is_path && has_model_file(dir));
+    bool found = has_file(dir, CONFIG_NAME) ||
+                 (is_path && has_model_file(dir) && !holds_models(dir));
     int64_t *numbers = NULL;
     size_t n = 0;
 
@@ -455,36 +474,6 @@ static enum pn_code scan_repository(
     return code;
 }
 
-/* @path as typed, or where it leads when that says nothing ("."), in two on the heap. False
- * without memory. */
-static bool split_path(const char *path, char **root, char **name)
-{
-    char real[PATH_MAX];
-    size_t end = strlen(path), begin;
-
-    *root = *name = NULL;
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
-        ;
-    if (end - begin <= 2 && strspn(path + begin, ".") >= end - begin) {
-        if (!realpath(path, real))
-            return false;
-        path = real;
-        begin = (size_t)(strrchr(real, '/') + 1 - real);
-        end = strlen(real);
-    }
-    *name = pn_strndup(path + begin, end - begin);
-    while (begin > 1 && path[begin - 1] == '/')
-        begin--;
-    *root = begin > 0 ? pn_strndup(path, begin) : pn_strdup(".");
-    if (*root && *name)
-        return true;
-    pn_free(*root);
-    pn_free(*name);
-    return false;
-}
-
 static enum pn_code scan_file(struct pn_scan *scan, const char *path, struct pn_error *err)
 {
     struct pn_found_version v = {.number = 1, .stamp = pn_file_stamp(path)};
@@ -496,7 +485,7 @@ static enum pn_code scan_file(struct pn_scan *scan, const char *path, struct pn_
         return pn_fail(err, PN_INVALID,
             "%s: expected an .onnx, .safetensors or .npy file, or a directory of models",
             path);
-    if (!split_path(path, &root, &name))
+    if (!pn_path_split(path, &root, &name))
         return no_memory(err);
     name[pn_model_file_stem(name)] = '\0';
     code = add_model(scan, root, name, path, &m, err);
@@ -533,7 +522,7 @@ static enum pn_code scan_path(struct pn_scan *scan, const char *path, struct pn_
         return missing_path(path, err);
     if (!looks_like_model(path, true))
         return scan_repository(scan, path, err);
-    if (!split_path(path, &root, &name))
+    if (!pn_path_split(path, &root, &name))
         return no_memory(err);
     code = scan_model(scan, root, path, name, true, err);
     pn_free(root);

@@ -356,6 +356,11 @@ START_TEST(test_shared_table)
         stamp = model("m")->versions[0].stamp;
         pn_scan_fini(&scan);
     }
+    tree_write("all/model.npy", "shared, and no model of its own");
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_str_eq(scan.models[0].name, "m");
+    pn_scan_fini(&scan);
     tree_write("all/m/config.pbtxt", TABLE "backend: \"onnxruntime\"");
     ck_assert_int_eq(scan_at("all"), PN_OK);
     ck_assert_ptr_nonnull(strstr(model("m")->failure.msg, "backend: expected none"));
@@ -378,9 +383,9 @@ START_TEST(test_encoders)
     pn_found_check_encoders(&scan);
     ck_assert_int_eq(model("good")->failure.code, PN_OK);
     ck_assert_int_eq(model("deep")->failure.code, PN_INVALID);
-    ck_assert_str_eq(
-        model("deep")->failure.msg, "encoder \"good\": expected a model without an encoder "
-                                    "of its own, it has \"tower\"");
+    ck_assert_str_eq(model("deep")->failure.msg,
+        "encoder \"good\": expected a model without an encoder "
+        "of its own, it has \"tower\"");
     ck_assert_int_eq(model("lost")->failure.code, PN_NOT_FOUND);
     pn_scan_fini(&scan);
     tree_close();
