@@ -405,6 +405,14 @@ def test_refusals(ask):
     refused(ask, "rows_gather_error", r'input "QUERY": not one of', QUERY=one)
 
 
+def test_a_reply_beyond_the_limit(ask):
+    """A small request for a large answer is refused before memory is taken."""
+    with pytest.raises(InferenceServerException) as caught:
+        ask("gather_1024_mmap", IDS=np.zeros(100000, np.int64))
+    assert caught.value.status() == "StatusCode.RESOURCE_EXHAUSTED", caught.value
+    assert "--max-inflight-bytes" in caught.value.message()
+
+
 def test_keys_and_rows_do_not_mix(ask):
     """A table has keys or rows: the datatype says which, but for INT64 keys."""
     refused(ask, "words_gather_error", r'input "IDS": expected BYTES \[-1\], got INT64',
@@ -495,7 +503,8 @@ def changing(tmp_path):
     np.save(root / "t.npy", np.full((20000, 16), 1, np.float32))
     write_model(root, "mapped", operation="gather", file="t.npy")
     write_model(root, "copied", operation="gather", file="t.npy", resident="fp32")
-    write_model(root, "encoder", operation="pool", file="t.npy")
+    np.save(root / "h.npy", np.full((20000, 16), 1, np.float32))
+    write_model(root, "encoder", operation="pool", file="h.npy")
     write_model(root, "encoded", operation="topk", file="t.npy", encoder="encoder")
     with Server(root) as started:
         client = Client(started)
@@ -513,6 +522,10 @@ def wait_for(condition, seconds=20):
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def encoded_score(ask):
+    return ask("encoded", IDS=np.array([[5]]), parameters={"k": 1})["SCORES"][0, 0]
 
 
 def test_replaced_while_serving(changing):
@@ -535,14 +548,29 @@ def test_replaced_while_serving(changing):
         replace(root / "t.npy", np.full((20000, 16), value, np.float32))
         server.signal(signal.SIGHUP)
         wait_for(lambda: failed or value in seen)
-        got = ask("encoded", IDS=np.array([[5]]), parameters={"k": 1})
-        wait_for(lambda: ask("encoded", IDS=np.array([[5]]),
-                             parameters={"k": 1})["SCORES"][0, 0] == 16 * value * value)
-        assert got["IDS"].tolist() == [[0]]
+        wait_for(lambda: encoded_score(ask) == 16 * value)
     stop.set()
     asker.join()
     assert not failed, failed
     assert ask("copied", IDS=ids)["VECTORS"][0, 0] == 4
+
+
+def test_encoder_replaced_and_removed(changing):
+    """A table goes with its encoder, and keeps the one it has when there is no other."""
+    root, server, ask = changing
+    assert encoded_score(ask) == 16
+    replace(root / "h.npy", np.full((20000, 16), 3, np.float32))
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: encoded_score(ask) == 48)
+    replace(root / "h.npy", np.full((20000, 15), 3, np.float32))
+    server.signal(signal.SIGHUP)
+    server.wait_log('encoder "encoder": output "POOLED": expected FP32 [-1,16], got FP32 [-1,15]')
+    assert encoded_score(ask) == 48
+    shutil.rmtree(root / "encoder")
+    server.signal(signal.SIGHUP)
+    server.wait_log('encoder "encoder": not among the models served')
+    server.wait_log("model version retired model=encoder")
+    assert encoded_score(ask) == 48
 
 
 def test_a_bad_replacement_keeps_the_old_one(changing):
