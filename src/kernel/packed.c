@@ -28,11 +28,10 @@ enum pn_code pn_f32_packed_init(struct pn_f32_packed *p, const float *b, size_t 
 struct pn_f32_packed pn_f32_packed_columns(
     const struct pn_f32_packed *p, size_t first, size_t n)
 {
-    size_t panel = pn_kernels()->f32_panel;
     size_t before = first * p->k;
 
-    assert(first % panel == 0 && first + n <= p->n);
-    assert(n % panel == 0 || first + n == p->n);
+    assert(first % pn_kernels()->f32_panel == 0 && first + n <= p->n);
+    assert(n % pn_kernels()->f32_panel == 0 || first + n == p->n);
     return (struct pn_f32_packed){.k = p->k,
         .n = n,
         .data = p->data + before,
