@@ -11,7 +11,7 @@
 #include "table/keys.h"
 
 #include "base/mem.h"
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <assert.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * it is refused.
  * Source: numpy.lib.format (NEP 1). */
 #include "base/mem.h"
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <stdbool.h>
 #include <string.h>

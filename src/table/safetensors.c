@@ -10,7 +10,7 @@
  * bounded, and counted before the first of them costs memory.
  * Source: "Format" in the README and src/tensor.rs of huggingface/safetensors. */
 #include "base/mem.h"
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -231,8 +231,9 @@ static enum pn_code read_tensors(json_t *root, const uint8_t *data, size_t data_
             code = check_metadata(value, err);
         } else {
             struct pn_file_tensor *t = &out->tensors[out->n_tensors++];
-            t->name = strcpy(names, key);
-            names += strlen(key) + 1;
+            size_t name_bytes = strlen(key) + 1;
+            t->name = memcpy(names, key, name_bytes);
+            names += name_bytes;
             code = read_tensor(value, data, data_bytes, t, err);
             if (code != PN_OK)
                 (void)pn_wrap(err, "tensor \"%.*s\"", NAME_SHOWN_BYTES, key);

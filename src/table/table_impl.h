@@ -8,7 +8,7 @@
 #define PN_TABLE_IMPL_H
 
 #include "table/table.h"
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <sys/types.h>
 #include <time.h>

@@ -4,7 +4,7 @@
 #ifndef PN_TESTS_TABLE_EXPECTED_H
 #define PN_TESTS_TABLE_EXPECTED_H
 
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <check.h>
 #include <jansson.h>

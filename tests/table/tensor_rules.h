@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "fuzz/driver/fuzz.h"
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #include "lib/fault.h"
 #include "lib/suite.h"
 #include "table/keys.h"
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include <errno.h>
 #include <jansson.h>

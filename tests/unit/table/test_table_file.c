@@ -120,7 +120,7 @@ static void *cut_for_ever(void *ctx)
 START_TEST(a_file_cut_while_it_is_read_is_refused)
 {
     enum { HEADER = 1 << 18 };
-    char path[] = "/tmp/pn_tensor_file_XXXXXX";
+    char path[] = "/tmp/pn_table_file_XXXXXX";
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     struct victim v = {
         .fd = mkstemp(path), .text = malloc(8 + HEADER), .bytes = 8 + HEADER};
@@ -156,5 +156,5 @@ int main(void)
     const TTest *const tests[] = {a_tensor_is_found_by_name, the_only_tensor_needs_no_name,
         ten_names_are_listed, the_map_decides_what_opens,
         a_file_cut_while_it_is_read_is_refused};
-    return suite_run("tensor file", tests, sizeof tests / sizeof tests[0]);
+    return suite_run("table file", tests, sizeof tests / sizeof tests[0]);
 }

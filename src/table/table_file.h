@@ -5,8 +5,8 @@
  * Life: open -> find -> close. Threading: const after open.
  * Source: safetensors "Format" (README and src/tensor.rs of huggingface/safetensors); NumPy,
  * NEP 1 and numpy.lib.format. */
-#ifndef PN_TABLE_TENSOR_FILE_H
-#define PN_TABLE_TENSOR_FILE_H
+#ifndef PN_TABLE_TABLE_FILE_H
+#define PN_TABLE_TABLE_FILE_H
 
 #include "base/error.h"
 #include "pinnace/tensor.h"

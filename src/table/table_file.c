@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Opening a file of tensors and finding one in it. */
-#include "table/tensor_file.h"
+#include "table/table_file.h"
 
 #include "base/mem.h"
 #include "base/str.h"
