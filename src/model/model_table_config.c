@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "table/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { K_DEFAULT = 10, K_MAX_DEFAULT = 10000, K_MAX_MOST = 1000000 };
@@ -106,10 +107,10 @@ static enum pn_code unknown_key(
     const char *name, size_t line, const char *key, struct pn_error *err)
 {
     char known[128] = "";
-    for (size_t i = 0; i < N_PARAMETERS; i++) {
-        strcat(known, i ? ", " : "");
-        strcat(known, parameters[i].key);
-    }
+    size_t len = 0;
+    for (size_t i = 0; i < N_PARAMETERS; i++)
+        len += (size_t)snprintf(
+            known + len, sizeof known - len, "%s%s", i ? ", " : "", parameters[i].key);
     return pn_fail(err, PN_INVALID,
         "%s:%zu: parameter \"%.100s\" is not known; a table has %s", name, line, key,
         known);

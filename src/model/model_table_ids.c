@@ -54,12 +54,11 @@ static void look_up(
 static void place_text(char text[PLACE_TEXT_BYTES], const struct pn_tensor *t, size_t at)
 {
     int64_t index[PN_MAX_DIMS];
-    size_t len = 1;
+    size_t len = (size_t)snprintf(text, PLACE_TEXT_BYTES, "[");
     for (int d = t->rank - 1; d >= 0; d--) {
         index[d] = (int64_t)(at % (size_t)t->dims[d]);
         at /= (size_t)t->dims[d];
     }
-    strcpy(text, "[");
     for (int d = 0; d < t->rank; d++)
         len += (size_t)snprintf(text + len, PLACE_TEXT_BYTES - len, "%s%lld", d ? "," : "",
             (long long)index[d]);
