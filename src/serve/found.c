@@ -20,27 +20,35 @@ static const struct pn_found_model *find_model(const struct pn_scan *scan, const
     return NULL;
 }
 
+static enum pn_code fail_absent(const struct pn_found_model *m, struct pn_error *err)
+{
+    return pn_fail(
+        err, PN_NOT_FOUND, "encoder \"%s\": not among the models served", m->table.encoder);
+}
+
 /* One step deep, so that there are no circles and the order of loading is plain. */
-static enum pn_code check_encoder(const struct pn_found_model *m,
+static enum pn_code check_encoder(
     const struct pn_found_model *encoder, struct pn_error *err)
 {
-    if (!encoder)
-        return pn_fail(err, PN_NOT_FOUND, "encoder \"%s\": not among the models served",
-            m->table.encoder);
-    if (*encoder->table.encoder)
-        return pn_fail(err, PN_INVALID,
-            "encoder \"%s\": expected a model without an encoder of its own, it has \"%s\"",
-            encoder->name, encoder->table.encoder);
-    return PN_OK;
+    if (!*encoder->table.encoder)
+        return PN_OK;
+    return pn_fail(err, PN_INVALID,
+        "encoder \"%s\": expected a model without an encoder of its own, it has \"%s\"",
+        encoder->name, encoder->table.encoder);
 }
 
 void pn_found_check_encoders(struct pn_scan *scan)
 {
     for (size_t i = 0; i < scan->n_models; i++) {
         struct pn_found_model *m = &scan->models[i];
+        const struct pn_found_model *encoder = find_model(scan, m->table.encoder);
 
-        if (m->failure.code == PN_OK && *m->table.encoder)
-            (void)check_encoder(m, find_model(scan, m->table.encoder), &m->failure);
+        if (m->failure.code != PN_OK || !*m->table.encoder)
+            continue;
+        if (encoder)
+            (void)check_encoder(encoder, &m->failure);
+        else
+            (void)fail_absent(m, &m->failure);
     }
 }
 
@@ -92,11 +100,13 @@ static enum pn_code open_encoder_in(struct opened_encoder *e,
     if (code != PN_OK)
         return code;
     encoder = find_model(&e->scan, m->table.encoder);
-    if (encoder && encoder->failure.code != PN_OK) {
+    if (!encoder)
+        return fail_absent(m, err);
+    if (encoder->failure.code != PN_OK) {
         *err = encoder->failure;
         return err->code;
     }
-    code = check_encoder(m, encoder, err);
+    code = check_encoder(encoder, err);
     if (code != PN_OK)
         return code;
     return pn_found_open(
