@@ -2,18 +2,20 @@
  *
  * `pinnace bench`: latency of the engine without the network.
  *
- * Each thread runs the model again and again on inputs of its own for the time asked for and
- * notes how long each run took. */
+ * Each client runs the model again and again on inputs of its own for the time asked for and
+ * notes how long each run took. It does so on a worker of a pool like the server's; workers
+ * that no client has taken help where a run is worth splitting. */
 #include "app/command.h"
 
 #include "app/bench_inputs.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "serve/found.h"
+#include "sys/pool.h"
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +24,7 @@ enum { SAMPLES_MAX = 1 << 20, THREADS_MAX = 256, WARM_RUNS = 3 };
 
 struct bench_options {
     const char *rows;
-    int64_t threads, int_max, ids, k;
+    int64_t threads, clients, int_max, ids, k;
     double seconds;
     bool json;
 };
@@ -41,7 +43,15 @@ static const struct pn_option options[] = {
         .min = 1,
         .max = THREADS_MAX,
         .value = "N",
-        .help = "threads that run the model side by side"},
+        .help = "workers, as serve --threads: idle ones help with a large run"},
+    {.name = "clients",
+        .kind = PN_OPTION_INT,
+        .offset = offsetof(struct bench_options, clients),
+        .fallback = "1",
+        .min = 1,
+        .max = THREADS_MAX,
+        .value = "N",
+        .help = "runs side by side, each on a worker: at most --threads"},
     {.name = "seconds",
         .kind = PN_OPTION_NUMBER,
         .offset = offsetof(struct bench_options, seconds),
@@ -88,8 +98,11 @@ static const struct pn_option_table table = {
     .n_options = sizeof options / sizeof options[0],
 };
 
-/* One thread of a measurement. */
+/* One client of a measurement. */
 struct runner {
+    struct pn_task task; /* first: the two are cast into each other */
+    struct pn_pool *pool;
+    sem_t *done;
     struct pn_model *model;
     struct pn_bench_inputs inputs;
     struct pn_param k; /* kind PN_PARAM_NONE: not sent */
@@ -101,7 +114,6 @@ struct runner {
     uint64_t run_for_ns, took_ns;
     enum pn_code code;
     struct pn_error err;
-    pthread_t thread;
 };
 
 struct figures {
@@ -110,7 +122,7 @@ struct figures {
     double p50_us, p99_us, rows_per_second;
 };
 
-/* ---- one thread -------------------------------------------------------------------------- */
+/* ---- one client -------------------------------------------------------------------------- */
 
 static void *place(void *ctx, size_t output, const struct pn_tensor *shape)
 {
@@ -159,15 +171,16 @@ static enum pn_code run_once(struct runner *r)
         .place_ctx = r,
         .params = &r->k,
         .n_params = r->k.kind != PN_PARAM_NONE,
-        .deadline_ns = PN_NO_DEADLINE};
+        .deadline_ns = PN_NO_DEADLINE,
+        .pool = r->pool};
 
     return pn_model_run_request(r->model, &run, &r->err);
 }
 
 /* Beyond SAMPLES_MAX runs the oldest samples are overwritten. */
-static void *runner_main(void *arg)
+static void runner_main(struct pn_task *task)
 {
-    struct runner *r = arg;
+    struct runner *r = (struct runner *)task;
     uint64_t begin_ns, before_ns, now_ns;
 
     for (int i = 0; r->code == PN_OK && i < WARM_RUNS; i++)
@@ -181,7 +194,7 @@ static void *runner_main(void *arg)
     }
     r->n_samples = r->runs < SAMPLES_MAX ? r->runs : SAMPLES_MAX;
     r->took_ns = now_ns - begin_ns;
-    return NULL;
+    sem_post(r->done);
 }
 
 /* ---- one measurement ----------------------------------------------------------------------- */
@@ -223,34 +236,40 @@ static enum pn_code sum_up(const struct runner *runners, size_t n, int64_t rows,
     return PN_OK;
 }
 
-static enum pn_code start_and_join(struct runner *runners, size_t n, struct pn_error *err)
+/* There are as many workers as runners at least, and room for them in the queue. */
+static enum pn_code run_all(
+    struct pn_pool *pool, struct runner *runners, size_t n, struct pn_error *err)
 {
     enum pn_code code = PN_OK;
     size_t started = 0;
+    sem_t done;
 
-    while (code == PN_OK && started < n) {
-        int rc =
-            pthread_create(&runners[started].thread, NULL, runner_main, &runners[started]);
-
-        if (rc == 0)
-            started++;
-        else
-            code = pn_fail(err, PN_EXHAUSTED, "cannot start a thread: %s", strerror(rc));
+    sem_init(&done, 0, 0);
+    for (; started < n; started++) {
+        runners[started].task.run = runner_main;
+        runners[started].pool = pool;
+        runners[started].done = &done;
+        if (!pn_pool_submit(pool, &runners[started].task))
+            break;
     }
     for (size_t i = 0; i < started; i++) {
-        pthread_join(runners[i].thread, NULL);
-        if (code == PN_OK && runners[i].code != PN_OK) {
-            *err = runners[i].err;
-            code = runners[i].code;
-        }
+        while (sem_wait(&done) != 0)
+            ;
+    }
+    sem_destroy(&done);
+    if (started < n)
+        return pn_fail(err, PN_INTERNAL, "the pool refused a run");
+    for (size_t i = 0; i < n && code == PN_OK; i++) {
+        *err = runners[i].err;
+        code = runners[i].code;
     }
     return code;
 }
 
-static enum pn_code measure(struct pn_model *m, int64_t rows, const struct bench_options *o,
-    struct figures *out, struct pn_error *err)
+static enum pn_code measure(struct pn_pool *pool, struct pn_model *m, int64_t rows,
+    const struct bench_options *o, struct figures *out, struct pn_error *err)
 {
-    size_t n = (size_t)o->threads, made = 0;
+    size_t n = (size_t)o->clients, made = 0;
     struct runner *runners = pn_calloc(n, sizeof *runners);
     enum pn_code code = PN_OK;
 
@@ -259,7 +278,7 @@ static enum pn_code measure(struct pn_model *m, int64_t rows, const struct bench
     while (code == PN_OK && made < n)
         code = runner_init(&runners[made++], m, rows, o, err);
     if (code == PN_OK)
-        code = start_and_join(runners, n, err);
+        code = run_all(pool, runners, n, err);
     if (code == PN_OK)
         code = sum_up(runners, n, rows, out, err);
     for (size_t i = 0; i < made; i++)
@@ -280,8 +299,9 @@ static json_t *figures_object(const struct figures *f)
 static void print_json(
     json_t *take_results, const char *path, const struct bench_options *o)
 {
-    json_t *object = json_pack("{s:s, s:I, s:f, s:o}", "model", path, "threads",
-        (json_int_t)o->threads, "seconds", o->seconds, "results", take_results);
+    json_t *object = json_pack("{s:s, s:I, s:I, s:f, s:o}", "model", path, "threads",
+        (json_int_t)o->threads, "clients", (json_int_t)o->clients, "seconds", o->seconds,
+        "results", take_results);
 
     if (object)
         json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -305,7 +325,7 @@ static bool next_rows(const char **text, int64_t *out)
     return pn_text_to_i64(number, 1, INT32_MAX, out);
 }
 
-static enum pn_code bench_model(struct pn_model *m, const char *path,
+static enum pn_code bench_rows(struct pn_pool *pool, struct pn_model *m, const char *path,
     const struct bench_options *o, struct pn_error *err)
 {
     const char *text = o->rows;
@@ -321,7 +341,7 @@ static enum pn_code bench_model(struct pn_model *m, const char *path,
             return pn_fail(err, PN_INVALID,
                 "--rows: expected numbers with commas between them, got \"%s\"", o->rows);
         }
-        if (measure(m, rows, o, &f, err) != PN_OK) {
+        if (measure(pool, m, rows, o, &f, err) != PN_OK) {
             json_decref(results);
             return pn_wrap(err, "%" PRId64 " rows", rows);
         }
@@ -336,6 +356,23 @@ static enum pn_code bench_model(struct pn_model *m, const char *path,
     else
         json_decref(results);
     return PN_OK;
+}
+
+static enum pn_code bench_model(struct pn_model *m, const char *path,
+    const struct bench_options *o, struct pn_error *err)
+{
+    struct pn_pool *pool = NULL;
+    enum pn_code code;
+
+    if (o->clients > o->threads)
+        return pn_fail(err, PN_INVALID,
+            "--clients: %" PRId64 " runs side by side need as many --threads, got %" PRId64,
+            o->clients, o->threads);
+    code = pn_pool_open((size_t)o->threads, (size_t)o->clients, &pool, err);
+    if (code == PN_OK)
+        code = bench_rows(pool, m, path, o, err);
+    pn_pool_close(pool);
+    return code;
 }
 
 /* The one model that PATH means. */
