@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/bind.h"
+#include "sys/parallel.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -379,16 +380,17 @@ static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_
         .cancelled = &r->cancelled,
         .deadline_ns = r->deadline_ns,
         .pool = pool};
+    size_t shared = pn_parallel_shared();
     enum pn_code code;
 
     code = pn_model_run_request(job->version->opened, &run, err);
     job->times.ran_ns = pn_clock_now_ns();
     if (code == PN_EXHAUSTED && job->refusal.code != PN_OK)
         *err = job->refusal; /* the model only knows that it got no memory */
-    if (code == PN_OK)
+    if (code == PN_OK && pn_parallel_shared() == shared) /* one thread's time */
         pn_version_measured(
             job->version, job->elems, job->times.ran_ns - job->times.start_ns);
-    else if (code != PN_INTERNAL)
+    if (code != PN_OK && code != PN_INTERNAL)
         pn_wrap(err, "model \"%s\"", job->version->model);
     return code;
 }

@@ -9,6 +9,7 @@
 
 /* A piece that splits again would only cut the same CPUs' work finer. */
 static _Thread_local bool in_piece;
+static _Thread_local size_t shared;
 
 static void run_piece(const struct split *s, size_t slot, size_t at)
 {
@@ -81,6 +82,7 @@ static void run_alone(const struct split *s)
 static void run_together(struct pn_pool *p, struct split *s, size_t helpers)
 {
     size_t at;
+    shared++;
     pthread_cond_init(&s->left, NULL);
     open_split(p, s, helpers);
     in_piece = true;
@@ -118,4 +120,9 @@ void pn_parallel_for(struct pn_pool *pool, size_t max_slots, size_t n, size_t pi
 size_t pn_parallel_width(const struct pn_pool *pool)
 {
     return pool && !in_piece ? 1 + pool->n_idle : 1;
+}
+
+size_t pn_parallel_shared(void)
+{
+    return shared;
 }

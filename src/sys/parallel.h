@@ -28,4 +28,8 @@ void pn_parallel_for(struct pn_pool *pool, size_t max_slots, size_t n, size_t pi
 /* How many threads a pn_parallel_for() could use now, this one included: >= 1. A snapshot. */
 size_t pn_parallel_width(const struct pn_pool *pool);
 
+/* How many calls of this thread were shared with workers so far: where it has not changed,
+ * the time that passed is one thread's work. */
+size_t pn_parallel_shared(void);
+
 #endif

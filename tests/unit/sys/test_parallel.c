@@ -122,7 +122,9 @@ START_TEST(idle_workers_help)
         m.busy = 0;
         pthread_barrier_init(&m.all, NULL, (unsigned)pieces);
         ck_assert_uint_eq(pn_parallel_width(m.pool), 5);
+        size_t shared = pn_parallel_shared();
         pn_parallel_for(m.pool, SLOTS, pieces, 1, meet, &m);
+        ck_assert_uint_eq(pn_parallel_shared(), shared + 1);
         ck_assert_uint_eq(m.busy, pieces - 1); /* nobody was woken for nothing */
         pthread_barrier_destroy(&m.all);
     }
@@ -170,6 +172,7 @@ START_TEST(busy_and_parked_workers_do_not_help)
     struct whose w = {.self = pthread_self()};
     struct pn_pool *pool = must_open(3);
     struct gate g;
+    size_t shared = pn_parallel_shared();
     until_busy(pool, 0);
     ck_assert_int_eq(pn_pool_resize(pool, 1, NULL), PN_OK);
     ck_assert_uint_eq(pn_parallel_width(pool), 2);
@@ -181,6 +184,7 @@ START_TEST(busy_and_parked_workers_do_not_help)
     until_busy(pool, 0);
     pn_parallel_for(pool, 1, 100, 1, must_be_mine, &w);
     ck_assert_uint_eq(w.pieces, 200);
+    ck_assert_uint_eq(pn_parallel_shared(), shared);
     pn_pool_close(pool);
     ck_assert_uint_eq(pn_parallel_width(NULL), 1);
 }
