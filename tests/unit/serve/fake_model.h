@@ -31,6 +31,7 @@ struct fake {
 
 static atomic_int fake_open, fake_runs, fake_waiting;
 static atomic_bool fake_let_go;
+static atomic_bool fake_has_pool; /* the last run */
 
 static enum pn_code fake_outputs(
     const struct fake *f, const struct pn_model_run *run, struct pn_error *err)
@@ -67,6 +68,7 @@ static enum pn_code fake_run(
     struct fake *f = (struct fake *)m;
 
     atomic_fetch_add(&fake_runs, 1);
+    atomic_store(&fake_has_pool, run->pool != NULL);
     if (strcmp(f->word, "internal") == 0 && pn_tensor_count(&run->inputs[0]) > 2)
         return pn_fail(err, PN_INTERNAL, "secret detail");
     if (strcmp(f->word, "slow") == 0 && pn_tensor_count(&run->inputs[0]) > 2) {

@@ -354,12 +354,14 @@ START_TEST(test_tiny_models_run_on_the_caller)
     a.request.done = note_thread;
     ck_assert_int_eq(ask(&a), PN_OK);
     ck_assert(pthread_equal(done_on, pthread_self()));
+    ck_assert(!atomic_load(&fake_has_pool)); /* this thread must not wait for helpers */
     served_stop();
 
     start_with("ok"); /* a bound of 0: nothing runs here */
     a.request.done = note_thread;
     ck_assert_int_eq(ask(&a), PN_OK);
     ck_assert(!pthread_equal(done_on, pthread_self()));
+    ck_assert(atomic_load(&fake_has_pool));
     served_stop();
 }
 END_TEST
