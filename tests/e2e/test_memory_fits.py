@@ -7,13 +7,15 @@ import shutil
 import signal
 import subprocess
 
+import numpy as np
+import pytest
+
 from cgroup_v1 import group, inside
 from messages import infer
-from server import BINARY, FLIGHTS, Server
+from server import BINARY, FLIGHTS, SANITIZED, Server
 from test_watcher import series
 
-import numpy as np
-
+pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory counts too")
 MIB = 1 << 20
 SMALL = ["--max-inflight-bytes=16MiB", "--max-message-bytes=8MiB"]
 
