@@ -20,7 +20,7 @@
 enum {
     LENGTH_BYTES = 8,
     HEADER_MOST_BYTES = 100000000,
-    VALUES_MOST = 1 << 18, /* some 25,000 tensors; about 100 MB while the header is read */
+    VALUES_MOST = 1 << 18, /* some 25,000 tensors; at most 50 MB while they are read */
     NAME_SHOWN_BYTES = 64
 };
 
