@@ -326,14 +326,21 @@ static enum pn_code choose_versions(
     return code;
 }
 
-/* The stamp of a file below the repository's root. */
-static uint64_t shared_stamp(const struct pn_found_model *m, const char *name)
+/* The stamp of a file that a parameter names; 0 where it names none. */
+static uint64_t named_stamp(const char *dir, const char *name)
 {
-    char *path = *name ? pn_path_join(m->root, name) : NULL;
+    char *path = *name ? pn_path_join(dir, name) : NULL;
     uint64_t stamp = path ? pn_file_stamp(path) : 0;
 
     pn_free(path);
     return stamp;
+}
+
+static uint64_t table_stamp(
+    const struct pn_found_model *m, const struct pn_found_version *v)
+{
+    return named_stamp(m->root, m->table.file) + named_stamp(m->root, m->table.keys) +
+           named_stamp(v->dir, m->table.keys);
 }
 
 /* Versions that turned out to be tables: their parameters, and the files that they share. */
@@ -350,8 +357,7 @@ static enum pn_code finish_tables(
     if (m->has_config && !pn_config_is_table(&m->config))
         code = pn_table_config_parse(config, &m->config, &m->table, err);
     for (size_t i = 0; code == PN_OK && i < m->n_versions; i++)
-        m->versions[i].stamp +=
-            shared_stamp(m, m->table.file) + shared_stamp(m, m->table.keys);
+        m->versions[i].stamp += table_stamp(m, &m->versions[i]);
     return code;
 }
 

@@ -349,8 +349,10 @@ START_TEST(test_shared_table)
     ck_assert_str_eq(model("m")->root, tree_path("all"));
     stamp = model("m")->versions[0].stamp;
     pn_scan_fini(&scan);
-    for (int i = 0; i < 2; i++) {
-        tree_write(i == 0 ? "all/words" : "all/rows.npy", "new");
+    for (int i = 0; i < 3; i++) {
+        static const char *const files[] = {"all/words", "all/rows.npy", "all/m/words"};
+
+        tree_write(files[i], "new");
         ck_assert_int_eq(scan_at("all/m/"), PN_OK);
         ck_assert_uint_ne(model("m")->versions[0].stamp, stamp);
         stamp = model("m")->versions[0].stamp;
