@@ -678,8 +678,15 @@ def test_bad_parameters(tmp_path, parameters, message):
     assert re.search(message, result.stderr), result.stderr
 
 
-def test_metadata(server):
+def test_metadata(server, ask):
     assert '"platform":"pinnace_table"' in re.sub(r"\s", "", server.get("/v2/models/nan")[1])
+    metadata = ask.client.get_model_metadata("words_topk_error", as_json=True)
+    assert metadata["platform"] == "pinnace_table"
+    assert [(i["name"], i["datatype"], i["shape"]) for i in metadata["inputs"]] == [
+        ("QUERY", "FP32", ["-1", "3"]), ("EXCLUDE", "BYTES", ["-1", "-1"]),
+        ("INCLUDE", "BYTES", ["-1", "-1"])]
+    config = ask.client.get_model_config("words_topk_error", as_json=True)["config"]
+    assert config["platform"] == "pinnace_table"
 
 
 def test_configured_signature_and_rows(tmp_path):
