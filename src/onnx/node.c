@@ -300,11 +300,13 @@ static enum pn_code add_constant_node(
 }
 
 static enum pn_code add_node(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
-    struct pn_onnx_node *n, struct pn_error *err)
+    struct pn_pb message, struct pn_onnx_node *n, struct pn_error *err)
 {
-    bool called;
-    enum pn_code code = pn_onnx_call(r, scope, n, &called, err);
-    if (code != PN_OK || called)
+    bool taken;
+    enum pn_code code = pn_onnx_call(r, scope, n, &taken, err);
+    if (code == PN_OK && !taken)
+        code = pn_onnx_bag(r, scope, message, n, &taken, err);
+    if (code != PN_OK || taken)
         return code;
     n->opset = pn_onnx_opset_of(scope, n->domain);
     if (n->opset == 0)
@@ -335,7 +337,7 @@ enum pn_code pn_onnx_nodes(struct pn_onnx_reader *r, const struct pn_onnx_scope 
             if (code == PN_OK)
                 code = pn_onnx_node_read(r, scope, sub, &node, err);
             if (code == PN_OK)
-                code = blame(&node, add_node(r, scope, &node, err), err);
+                code = blame(&node, add_node(r, scope, sub, &node, err), err);
         }
         if (code != PN_OK)
             return code;

@@ -31,6 +31,7 @@ enum {
 };
 
 struct pn_onnx_files;
+struct pn_onnx_sequence;
 struct pn_onnx_function;
 
 struct pn_onnx_reader {
@@ -40,8 +41,9 @@ struct pn_onnx_reader {
     struct pn_onnx_files *files; /* mapped so far; NULL when there may be none */
     struct pn_onnx_function *functions;
     size_t n_functions;
-    size_t n_nodes; /* read so far */
-    size_t made;    /* numbers used in made-up names */
+    size_t n_nodes;                     /* read so far */
+    size_t made;                        /* numbers used in made-up names */
+    struct pn_onnx_sequence *sequences; /* loop_bag.c's */
 };
 
 struct pn_onnx_opset {
@@ -115,6 +117,12 @@ PN_MUST_USE enum pn_code pn_onnx_functions(
 PN_MUST_USE enum pn_code pn_onnx_call(struct pn_onnx_reader *r,
     const struct pn_onnx_scope *scope, const struct pn_onnx_node *call, bool *found,
     struct pn_error *err);
+
+/* Take a Loop that is an exporter's EmbeddingBag, or a sequence that goes into or comes out of
+ * one; *taken is false, and nothing was done, for anything else. @message is @n's. */
+PN_MUST_USE enum pn_code pn_onnx_bag(struct pn_onnx_reader *r,
+    const struct pn_onnx_scope *scope, struct pn_pb message, const struct pn_onnx_node *n,
+    bool *taken, struct pn_error *err);
 
 /* Hand a node in its newest form to the graph: inputs must have been made, outputs not. */
 PN_MUST_USE enum pn_code pn_onnx_emit(

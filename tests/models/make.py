@@ -187,10 +187,28 @@ def torch_modules():
             logit = first.sum(1, keepdim=True) + pairs + self.mlp(torch.cat(vectors, dim=1))
             return torch.sigmoid(logit), logit
 
+    class Bags(nn.Module):
+        """Every kind of EmbeddingBag: exporters write a loop for each."""
+
+        def __init__(self):
+            super().__init__()
+            self.bags = nn.ModuleList(
+                nn.EmbeddingBag(max(FIELDS), 8, mode=mode) for mode in ("sum", "mean", "max"))
+            self.weighted = nn.EmbeddingBag(max(FIELDS), 8, mode="sum")
+            self.out = nn.Linear(4 * 8, 1)
+
+        def forward(self, ids, features):
+            pooled = [bag(ids) for bag in self.bags]
+            weights = features[:, :len(FIELDS)]
+            pooled.append(self.weighted(ids, per_sample_weights=weights))
+            pooled = torch.cat(pooled, dim=1)
+            return torch.sigmoid(self.out(pooled)), pooled
+
     return {"mlp": (Mlp, ("features",), ("probability",)),
             "wide_deep": (WideDeep, ("ids", "features"), ("probability",)),
             "deepfm": (DeepFm, ("ids",), ("probability",)),
-            "deepfm_fields": (DeepFmFields, ("ids", "features"), ("probability", "logit"))}
+            "deepfm_fields": (DeepFmFields, ("ids", "features"), ("probability", "logit")),
+            "bags": (Bags, ("ids", "features"), ("probability", "pooled"))}
 
 
 def torch_inputs(names, rows):
@@ -244,7 +262,7 @@ def drop_folders(path):
 
 def torch_models():
     made = []
-    for kind in ("mlp", "wide_deep", "deepfm", "deepfm_fields"):
+    for kind in ("mlp", "wide_deep", "deepfm", "deepfm_fields", "bags"):
         made.append((f"torch_{kind}", lambda k=kind: write_torch(k, True)))
         made.append((f"torch_{kind}_script", lambda k=kind: write_torch(k, False)))
     made.append(("torch_mlp_external", lambda: write_torch("mlp", True, external=True)))

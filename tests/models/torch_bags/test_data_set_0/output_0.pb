@@ -1,0 +1,2 @@
+	BprobabilityJ$pŠç=ˆ†=jn‹>ÆKÍ>èë‘=l®B><¼A>E‰>
+¿>
