@@ -58,7 +58,7 @@ void *pn_table_run_place(struct table_run *r, size_t at, const int64_t *dims, in
     *t = (struct pn_tensor){.dtype = info->dtype, .rank = rank};
     memcpy(t->dims, dims, (size_t)rank * sizeof *dims);
     if (!pn_tensor_size(t)) {
-        (void)pn_fail(r->err, PN_EXHAUSTED, "output \"%s\" is too large", info->name);
+        (void)pn_fail(r->err, PN_INVALID, "output \"%s\" would be too large", info->name);
         return NULL;
     }
     if (r->run->wanted && !r->run->wanted[at])

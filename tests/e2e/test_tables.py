@@ -413,6 +413,18 @@ def test_a_reply_beyond_the_limit(ask):
     assert "--max-inflight-bytes" in caught.value.message()
 
 
+def test_lists_without_ids_of_any_length(ask):
+    """No element, and yet a dim that nobody could hold."""
+    none = np.zeros((0, 3), np.float32)
+    long = np.zeros((0, 1 << 58), np.int64)
+    got = ask("rows_topk_error", QUERY=none, EXCLUDE=long, INCLUDE=long)
+    assert got["IDS"].shape == (0, 10)
+    assert ask("rows_score_error", QUERY=none, IDS=long)["SCORES"].shape == (0, 1 << 58)
+    assert ask("rows_pool_error", IDS=long)["POOLED"].shape == (0, 3)
+    high = np.zeros((1 << 59, 0), np.int64)
+    refused(ask, "pool_64_mmap_sum", 'output "POOLED" would be too large', IDS=high)
+
+
 def test_keys_and_rows_do_not_mix(ask):
     """A table has keys or rows: the datatype says which, but for INT64 keys."""
     refused(ask, "words_gather_error", r'input "IDS": expected BYTES \[-1\], got INT64',
