@@ -20,6 +20,7 @@ CASES = {
     "standalone": STANDALONE,
     "standalone-pinned": TRIAL + charts.values({"pinnace.pinning": "require"}),
     "standalone-grpc-probes": TRIAL + charts.values({"pinnace.probes.type": "grpc"}),
+    "standalone-exec-probes": TRIAL + charts.values({"pinnace.probes.type": "exec"}),
     "standalone-service-monitor": TRIAL + charts.values({"serviceMonitor.enabled": True}),
     "standalone-burstable": TRIAL + charts.values(
         {"pinnace.resources.requests": {"cpu": "250m", "memory": "1Gi"}}),

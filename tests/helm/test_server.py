@@ -48,8 +48,9 @@ class Container:
         self.ports = {}
         for each in rendered.get("ports", []):
             self.ports[each["name"]] = self.ports[each["containerPort"]] = free_port()
-            self.moved.append((f"={each['containerPort']}",
-                               f"={self.ports[each['containerPort']]}"))
+            for sign in "=:":
+                self.moved.append((f"{sign}{each['containerPort']}",
+                                   f"{sign}{self.ports[each['containerPort']]}"))
         self.env = {"PATH": str(folder / "bin")}
         # Pinned, as a static CPU manager does it: some CPUs, and never all of the machine's.
         self.cpus = sorted(os.sched_getaffinity(0))

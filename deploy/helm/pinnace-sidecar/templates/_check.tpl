@@ -48,9 +48,20 @@ between values. Each ends the rendering with a sentence.
 {{- if and (eq .probes.type "grpc") (not .tcp.enabled) -}}
 {{- fail "pinnace: probes.type grpc needs TCP (the kubelet cannot ask a unix socket), and tcp.enabled is false: enable it, or set probes.type to http or exec" -}}
 {{- end -}}
+{{- $asked := dict "http" (dict "key" "metrics" "address" .metrics.address) "grpc" (dict "key" "tcp" "address" .tcp.address) -}}
+{{- with index $asked .probes.type -}}
+{{- if include "pinnace-sidecar.loopback" .address -}}
+{{- fail (printf "pinnace: the kubelet asks the probes from outside the pod, and %s.address %s is inside: set it to 0.0.0.0 or ::, or probes.type to exec" .key .address) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .metrics.scrapeAnnotations (not .metrics.enabled) -}}
 {{- fail "pinnace: metrics.scrapeAnnotations would name a port that metrics.enabled: false keeps shut: change one" -}}
 {{- end -}}
+{{- end }}
+
+{{/* "true" for an address that only the pod itself can reach. */}}
+{{- define "pinnace-sidecar.loopback" -}}
+{{- if or (hasPrefix "127." .) (eq . "::1") }}true{{ end -}}
 {{- end }}
 
 {{- define "pinnace-sidecar.checkCpu" -}}

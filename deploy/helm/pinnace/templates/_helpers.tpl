@@ -40,6 +40,9 @@ labels:
 {{- if not .Values.pinnace.tcp.enabled -}}
 {{- fail "mode: standalone is reached through a Service, which needs pinnace.tcp.enabled: enable it, or set mode: sidecar" -}}
 {{- end -}}
+{{- if include "pinnace-sidecar.loopback" .Values.pinnace.tcp.address -}}
+{{- fail (printf "mode: standalone is reached from other pods, and pinnace.tcp.address %s is inside this one: set it to 0.0.0.0 or ::" .Values.pinnace.tcp.address) -}}
+{{- end -}}
 {{- else -}}
 {{- include "pinnace.checkApp" . -}}
 {{- end -}}
