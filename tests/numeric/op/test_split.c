@@ -149,9 +149,9 @@ static void expect_same_bits(struct node n)
 
 /* ---- products ------------------------------------------------------------------------------ */
 
-static const char *const isas[] = {"portable", "avx2", "avx512"};
+static const char *const isas[] = {"avx512", "avx2", "portable"};
 
-/* Each in a process of its own (not with CK_FORK=no): the kernels are chosen once. */
+/* Each in a process of its own, for kernels are chosen once; with CK_FORK=no the first only. */
 static bool choose_isa(int i)
 {
     if (!pn_kernels_named(isas[i]))
