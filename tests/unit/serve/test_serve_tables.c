@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A table behind an encoder, replaced while threads ask: each answer comes from one table and
+ * the encoder that was loaded with it. */
+#include "lib/suite.h"
+#include "unit/serve/served.h"
+
+#include <pthread.h>
+
+enum { DIM = 4, ROWS = 3, ASKERS = 3, REPLACEMENTS = 8 };
+
+/* ROOT/@name: an .npy file whose elements are all @value. */
+static void write_table(const char *name, float value)
+{
+    const char *header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }";
+    char bytes[128 + ROWS * DIM * sizeof value], fresh[512];
+    FILE *file;
+
+    memset(bytes, ' ', 128);
+    memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+    memcpy(bytes + 10, header, strlen(header));
+    bytes[127] = '\n';
+    for (size_t i = 0; i < ROWS * DIM; i++)
+        memcpy(bytes + 128 + i * sizeof value, &value, sizeof value);
+    snprintf(fresh, sizeof fresh, "%s.new", tree_path(name));
+    file = fopen(fresh, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, sizeof bytes, file), sizeof bytes);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(rename(fresh, tree_path(name)), 0);
+}
+
+static void write_model(const char *name, const char *operation, const char *encoder)
+{
+    char path[64], text[512];
+
+    snprintf(path, sizeof path, "%s/config.pbtxt", name);
+    snprintf(text, sizeof text,
+        "platform: \"pinnace_table\"\n"
+        "parameters { key: \"file\" value { string_value: \"t.npy\" } }\n"
+        "parameters { key: \"operation\" value { string_value: \"%s\" } }\n"
+        "%s%s%s",
+        operation, *encoder ? "parameters { key: \"encoder\" value { string_value: \"" : "",
+        encoder, *encoder ? "\" } }\n" : "");
+    tree_write(path, text);
+}
+
+/* One request to a model whose input is IDS [1,1], and the first of its SCORES. */
+struct query {
+    struct pn_request request;
+    struct pn_input input;
+    int64_t id;
+    atomic_bool answered;
+    enum pn_code code;
+    char message[PN_ERROR_MSG_BYTES];
+    float score;
+};
+
+static void query_done(struct pn_request *request, const struct pn_response *response)
+{
+    struct query *q = request->owner;
+
+    if (response->reserved_bytes)
+        pn_discharge_bytes(pn_serve_admission(served), response->reserved_bytes);
+    q->code = response->code;
+    snprintf(q->message, sizeof q->message, "%s", response->message);
+    if (response->code == PN_OK)
+        memcpy(&q->score, response->outputs[1].tensor.data, sizeof q->score);
+    atomic_store(&q->answered, true);
+}
+
+static enum pn_code query_ask(struct query *q, int64_t id)
+{
+    *q = (struct query){.id = id};
+    q->input = (struct pn_input){"IDS", {PN_INT64, 2, {1, 1}, &q->id, sizeof q->id}};
+    q->request = (struct pn_request){.model = "near",
+        .version = "",
+        .id = "",
+        .inputs = &q->input,
+        .n_inputs = 1,
+        .deadline_ns = PN_NO_DEADLINE,
+        .done = query_done,
+        .owner = q};
+    pn_serve_submit(served, &q->request);
+    while (!atomic_load(&q->answered))
+        usleep(50);
+    return q->code;
+}
+
+static atomic_bool stop_asking;
+static atomic_int answers;
+
+static void *keep_asking(void *ctx)
+{
+    struct query *q = ctx;
+
+    while (!atomic_load(&stop_asking)) {
+        float value = 0;
+
+        if (query_ask(q, 1) != PN_OK)
+            return q; /* its message says why */
+        while (value * value * DIM < q->score)
+            value++;
+        if (value * value * DIM != q->score)
+            return q;
+        atomic_fetch_add(&answers, 1);
+    }
+    return NULL;
+}
+
+/* Until a table of @value answers. */
+static void wait_for_value(float value)
+{
+    struct query q;
+
+    WAIT_FOR(query_ask(&q, 0) == PN_OK && q.score == value * value * DIM);
+}
+
+START_TEST(test_replaced_together)
+{
+    struct query queries[ASKERS];
+    pthread_t threads[ASKERS];
+    void *failed;
+
+    tree_open();
+    write_table("t.npy", 1);
+    write_model("history", "pool", "");
+    write_model("near", "topk", "history");
+    ck_assert_int_eq(served_start(served_options()), PN_OK);
+    for (int i = 0; i < ASKERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, keep_asking, &queries[i]), 0);
+    for (int i = 2; i < 2 + REPLACEMENTS; i++) {
+        write_table("t.npy", (float)i);
+        pn_serve_rescan(served);
+        wait_for_value((float)i);
+    }
+    atomic_store(&stop_asking, true);
+    for (int i = 0; i < ASKERS; i++) {
+        pthread_join(threads[i], &failed);
+        ck_assert_msg(!failed, "score %g %s", (double)queries[i].score, queries[i].message);
+    }
+    ck_assert_int_gt(atomic_load(&answers), 0);
+    served_stop();
+}
+END_TEST
+
+START_TEST(test_an_encoder_that_fails)
+{
+    struct pn_serve_options options = served_options();
+    struct query q;
+
+    tree_open();
+    write_table("t.npy", 1);
+    write_model("near", "topk", "history");
+    tree_write("history/1/model.onnx", "broken");
+    options.exit_on_error = false;
+    options.strict_readiness = false;
+    ck_assert_int_eq(served_start(options), PN_OK);
+    ck_assert_int_eq(query_ask(&q, 0), PN_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(q.message, "encoder: model \"history\" failed to load"));
+    tree_remove(tree_path("history"));
+    write_model("history", "pool", "");
+    pn_serve_rescan(served);
+    wait_for_value(1);
+    served_stop();
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {test_replaced_together, test_an_encoder_that_fails};
+
+    return suite_run("serve tables", tests, sizeof tests / sizeof tests[0]);
+}
