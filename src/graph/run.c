@@ -45,11 +45,12 @@ int64_t pn_run_dim(const struct pn_run *r, int32_t dim)
 void pn_run_parallel(struct pn_run *r, size_t n, size_t grain, pn_piece_fn *fn, void *ctx)
 {
     size_t width = n / 2 < grain ? 1 : pn_parallel_width(r->pool);
-    size_t grains = n / grain / (width * PARTS_PER_THREAD);
-    if (width > 1)
+    if (width > 1) {
+        size_t grains = n / grain / (width * PARTS_PER_THREAD);
         pn_parallel_for(r->pool, width, n, grains > 1 ? grains * grain : grain, fn, ctx);
-    else if (n > 0)
+    } else if (n > 0) {
         fn(ctx, 0, 0, n);
+    }
 }
 
 /* ---- idle runs ------------------------------------------------------------------------ */

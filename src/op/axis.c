@@ -128,7 +128,7 @@ static enum pn_code softmax_run(
     if (x->bytes == 0)
         return PN_OK;
     if (x->dtype == PN_FP32 && axis == x->rank - 1)
-        pn_split_items(r, l.outer, l.n, softmax_rows, &p);
+        pn_split_items(r, l.outer, l.n * PN_SPLIT_ELEM_MADDS, softmax_rows, &p);
     else
         each_lane(n, r, loops[x->dtype].softmax, false);
     return PN_OK;

@@ -149,7 +149,7 @@ static void apply_in_parts(struct pn_run *r, const struct pn_binary_family *f,
     const struct pn_tensor *a, const struct pn_tensor *b, struct pn_tensor *out)
 {
     const size_t n = pn_tensor_count(out), na = pn_tensor_count(a), nb = pn_tensor_count(b);
-    if (!pn_split_pays(n)) {
+    if (!pn_split_pays(n, PN_SPLIT_ELEM_MADDS)) {
         pn_binary_apply(f, a, b, out);
         return;
     }
@@ -160,7 +160,7 @@ static void apply_in_parts(struct pn_run *r, const struct pn_binary_family *f,
         flatten(&p.out);
     }
     const size_t items = (size_t)p.out.dims[0];
-    pn_split_items(r, items, n / items, apply_part, &p);
+    pn_split_items(r, items, n / items * PN_SPLIT_ELEM_MADDS, apply_part, &p);
 }
 
 enum pn_code pn_binary_run(const struct pn_node *n, struct pn_run *r, struct pn_error *err)

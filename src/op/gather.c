@@ -140,7 +140,8 @@ static enum pn_code gather_run(
     const size_t row_bytes = (size_t)inner * pn_dtype_bytes(x->dtype);
     struct gather_part p = {x->data, y->data, ids, row_bytes};
     for (int64_t o = 0; o < outer; o++) {
-        pn_split_items(r, n_ids, row_bytes / sizeof(float), gather_ids, &p);
+        pn_split_items(
+            r, n_ids, row_bytes / sizeof(float) * PN_SPLIT_ELEM_MADDS, gather_ids, &p);
         p.x += (size_t)x->dims[axis] * row_bytes;
         p.y += n_ids * row_bytes;
     }

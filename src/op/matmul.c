@@ -237,8 +237,7 @@ static enum pn_code matmul_run(
     if (y->bytes == 0)
         return PN_OK;
     mm.batches = join_batches(&mm.batch_a, &mm.batch_b);
-    pn_run_parallel(r, pn_tensor_count(y) / (m * wide), pn_split_grain(m * wide * k),
-        matmul_batches, &mm);
+    pn_split_items(r, pn_tensor_count(y) / (m * wide), m * wide * k, matmul_batches, &mm);
     return PN_OK;
 }
 

@@ -229,7 +229,8 @@ static enum pn_code layer_run(
     if (size == 0 || y == NULL)
         return PN_OK;
     l.y = y->data;
-    pn_split_items(r, pn_tensor_count(x) / size, size, layer_rows, &l);
+    pn_split_items(
+        r, pn_tensor_count(x) / size, size * PN_SPLIT_ELEM_MADDS, layer_rows, &l);
     return PN_OK;
 }
 

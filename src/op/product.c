@@ -101,7 +101,7 @@ void pn_product_split(struct pn_run *r, const struct pn_product *p, enum pn_dtyp
     const void *a, const void *b, void *c)
 {
     struct product_part part = {p, dtype, a, b, c};
-    pn_run_parallel(r, p->m, pn_split_grain(p->n * p->k), product_rows, &part);
+    pn_split_items(r, p->m, p->n * p->k, product_rows, &part);
 }
 
 void pn_product_finish(enum pn_dtype dtype, void *y, float alpha, const void *c,

@@ -260,9 +260,9 @@ enum pn_code pn_reduce_run(const struct pn_node *n, struct pn_run *r, struct pn_
     struct reduce_part p = {f, x->data, y->data, count, inner};
     const bool f32 = x->dtype == PN_FP32 && count > 0;
     if (f32 && s->way == ALL_AXES_LAST && f->contiguous != NULL)
-        pn_split_items(r, outer, count, reduce_last, &p);
+        pn_split_items(r, outer, count * PN_SPLIT_ELEM_MADDS, reduce_last, &p);
     else if (f32 && s->way == ONE_BLOCK && f->by_rows)
-        pn_split_items(r, outer, count * inner, reduce_rows, &p);
+        pn_split_items(r, outer, count * inner * PN_SPLIT_ELEM_MADDS, reduce_rows, &p);
     else
         reduce_any(f, mask, x, y);
     return PN_OK;

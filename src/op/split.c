@@ -4,6 +4,8 @@
  * stays one chain. */
 #include "op/split.h"
 
+#include "base/mem.h"
+
 /* Whole tiles of rows, whichever instruction set. */
 enum { ROW_UNIT = 24 };
 
@@ -15,21 +17,20 @@ struct gemm {
     const struct pn_epilogue *e;
 };
 
-size_t pn_split_grain(size_t madds)
+bool pn_split_pays(size_t items, size_t madds)
 {
-    return madds < PN_SPLIT_MADDS ? PN_SPLIT_MADDS / (madds ? madds : 1) : 1;
+    size_t all;
+    return !pn_size_mul(items, madds, &all) || all / 2 >= PN_SPLIT_MADDS;
 }
 
 void pn_split_items(
-    struct pn_run *r, size_t items, size_t elems, pn_piece_fn *fn, void *ctx)
+    struct pn_run *r, size_t items, size_t madds, pn_piece_fn *fn, void *ctx)
 {
-    /* Elements are in memory, so their number times a few does not overflow. */
-    pn_run_parallel(r, items, pn_split_grain(elems * PN_SPLIT_ELEM_MADDS), fn, ctx);
-}
-
-bool pn_split_pays(size_t elems)
-{
-    return elems / 2 >= PN_SPLIT_MADDS / PN_SPLIT_ELEM_MADDS;
+    if (pn_split_pays(items, madds))
+        pn_run_parallel(
+            r, items, madds < PN_SPLIT_MADDS ? PN_SPLIT_MADDS / madds : 1, fn, ctx);
+    else if (items > 0)
+        fn(ctx, 0, 0, items);
 }
 
 static size_t least(size_t a, size_t b)
@@ -70,10 +71,14 @@ void pn_split_gemm(struct pn_run *r, const struct pn_f32_packed *b, const float 
     float *c, size_t rows, const struct pn_epilogue *e)
 {
     struct gemm g = {b, a, c, rows, e};
+    if (!pn_split_pays(rows * b->n, b->k)) {
+        pn_kernels()->f32_gemm(b, a, b->k, c, b->n, rows, e);
+        return;
+    }
     const size_t panel = pn_kernels()->f32_panel;
     const size_t panels = units(b->n, panel), blocks = units(rows, ROW_UNIT);
     if (panels >= blocks) /* each thread reads its own part of B only */
-        pn_run_parallel(r, panels, pn_split_grain(rows * panel * b->k), gemm_panels, &g);
+        pn_split_items(r, panels, rows * panel * b->k, gemm_panels, &g);
     else
-        pn_run_parallel(r, blocks, pn_split_grain(ROW_UNIT * b->n * b->k), gemm_rows, &g);
+        pn_split_items(r, blocks, ROW_UNIT * b->n * b->k, gemm_rows, &g);
 }

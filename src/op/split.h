@@ -19,16 +19,13 @@ enum { PN_SPLIT_MADDS = 2000000 };
 /* An element that is read, put through a short formula and written takes about as long. */
 enum { PN_SPLIT_ELEM_MADDS = 16 };
 
-/* The grain of pn_run_parallel() for items of @madds each. */
-size_t pn_split_grain(size_t madds);
-
-/* Call @fn over [0, @items) in parts, on this thread and on idle workers; each item handles
- * @elems elements. See pn_run_parallel(). */
+/* Call @fn over [0, @items) in parts, on this thread and on idle workers; each item takes
+ * @madds multiply-adds. See pn_run_parallel(). */
 void pn_split_items(
-    struct pn_run *r, size_t items, size_t elems, pn_piece_fn *fn, void *ctx);
+    struct pn_run *r, size_t items, size_t madds, pn_piece_fn *fn, void *ctx);
 
-/* Is there so much work that more than one thread may be worth it? */
-bool pn_split_pays(size_t elems);
+/* Is it so much work that more than one thread may be worth it? */
+bool pn_split_pays(size_t items, size_t madds);
 
 /* C = act(A x B + bias) by columns or by rows; both matrices packed one row after the other.
  */

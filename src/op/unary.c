@@ -77,6 +77,6 @@ enum pn_code pn_unary_run(const struct pn_node *n, struct pn_run *r, struct pn_e
 {
     (void)err;
     struct unary_part u = {n->state, pn_run_in(r, n, 0), pn_run_out(r, n, 0)};
-    pn_split_items(r, pn_tensor_count(u.x), 1, run_part, &u);
+    pn_split_items(r, pn_tensor_count(u.x), PN_SPLIT_ELEM_MADDS, run_part, &u);
     return PN_OK;
 }
