@@ -4,13 +4,11 @@
 #include "app/command.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "model/testdata.h"
 #include "serve/found.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 struct check_options {
     double rtol, atol;
@@ -54,30 +52,16 @@ static int fail_model(const char *model, const char *reason)
     return PN_EXIT_UNUSABLE;
 }
 
-/* The folder that a model file lies in; "." for a bare name. NULL without memory. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        return pn_strdup(".");
-    return pn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
-/* Run the test data beside @path. Returns the exit status. */
-static int compare(const struct check_options *o, const char *name, const char *path,
+/* Run the test data in @dir. Returns the exit status. */
+static int compare(const struct check_options *o, const char *name, const char *dir,
     struct pn_model *model)
 {
     struct pn_testdata_result result = {0};
     struct pn_error err = {0};
     struct pn_str text = {0};
-    char *dir = folder_of(path);
     enum pn_code code;
 
-    if (!dir)
-        return fail_model(name, "out of memory");
     code = pn_model_check_testdata(model, dir, o->rtol, o->atol, &result, &text, &err);
-    pn_free(dir);
     if (text.data)
         fputs(text.data, stdout);
     pn_str_fini(&text);
@@ -120,7 +104,7 @@ static int check_version(const struct check_options *o, const struct pn_found_mo
         printf("model   \"%s\" version %" PRId64 ", %s\n", m->name, found->number,
             found->path);
         describe(o, model, &report);
-        status = compare(o, m->name, found->path, model);
+        status = compare(o, m->name, found->dir, model);
     } else
         status = fail_model(m->name, err.msg);
     pn_model_close(model);
