@@ -146,6 +146,7 @@ To try next
     build/release/pinnace bench deploy/models/flights --rows 1,32,128
     build/release/pinnace serve deploy/models --grpc-uds=/tmp/pinnace.sock
     build/release/pinnace health unix:/tmp/pinnace.sock
+    ./deploy/demo.sh topk coffee guitar
     ./tests/run.sh""")
     return 0 if difference <= ALLOWED_DIFFERENCE else 1
 
