@@ -214,12 +214,14 @@ static enum pn_code open_model(struct pn_serve *s, struct pn_version *v,
     code = pn_serve_memory_fits(s, graph ? found->path : NULL, &room_bytes, err);
     if (code != PN_OK)
         return code;
+    pn_heap_begin_load();
     if (m->builtin)
         code = pn_model_open_builtin(m->name, &v->opened, err);
     else if (found->is_table)
         code = open_table(s, v, m, found, room_bytes, err);
     else
         code = s->options.open_file(found->path, &options, &v->opened, err);
+    pn_heap_end_load();
     if (code == PN_OK && m->has_config) {
         code = pn_model_config_match(&m->config, v->opened, err);
         if (code != PN_OK)

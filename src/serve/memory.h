@@ -19,6 +19,11 @@
 PN_MUST_USE enum pn_code pn_serve_memory_fits(
     struct pn_serve *s, const char *path, size_t *room_bytes, struct pn_error *err);
 
+/* Tell the heap that a model is about to be opened, and that it was. In between each large block
+ * is a mapping of its own, which goes back to the kernel when it is freed. */
+void pn_heap_begin_load(void);
+void pn_heap_end_load(void);
+
 /* The sum of the sizes of those files, for tests. */
 size_t pn_model_files_bytes(const char *path);
 

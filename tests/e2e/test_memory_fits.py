@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cgroup_v1 import group, inside
-from messages import infer
+from messages import arrays_of, infer
 from server import BINARY, FLIGHTS, SANITIZED, Server
 from test_watcher import series
 
@@ -32,6 +32,36 @@ def add_version(repository, number, mib):
     with open(version / "weights.bin", "wb") as file:
         file.truncate(mib * MIB)
     shutil.copy(FLIGHTS / "flights" / "1" / "model.onnx", version)
+
+
+def field(number, value):
+    """One field of a protobuf message: a number, or bytes with their length."""
+    def varint(n):
+        return bytes([n & 127 | 128]) + varint(n >> 7) if n > 127 else bytes([n])
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def chain_model(path, size, layers):
+    """y = x W0 W1 …: an ONNX file written field by field (ModelProto of onnx.proto)."""
+    def tensor(i):
+        values = np.full((size, size), 1 / size, np.float32).tobytes()
+        return field(1, size) + field(1, size) + field(2, 1) + field(8, f"w{i}") + field(9, values)
+
+    def info(name):
+        shape = field(1, field(2, "rows")) + field(1, field(1, size))
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
+
+    names = ["x", *(f"h{i}" for i in range(1, layers)), "y"]
+    graph = field(2, "chain") + field(11, info("x")) + field(12, info("y"))
+    for i in range(layers):
+        graph += field(1, field(1, names[i]) + field(1, f"w{i}") + field(2, names[i + 1]) +
+                       field(4, "MatMul"))
+        graph += field(5, tensor(i))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(field(1, 8) + field(8, field(2, 17)) + field(7, graph))
 
 
 def ask(server):
@@ -86,3 +116,19 @@ def test_a_reload_that_does_not_fit_keeps_the_old_version(tmp_path):
             server.wait_log("model loaded model=flights version=2")
             server.wait_log("model version retired model=flights version=1")
             assert ask(server) == "2"
+
+
+def test_what_is_said_to_fit_does_fit(tmp_path):
+    """Loading many weights takes little more than they do, so the check can be believed."""
+    path = tmp_path / "chain" / "1" / "model.onnx"
+    chain_model(path, 1024, 24)
+    files = -(-path.stat().st_size // MIB)
+    with limited_memory(files + 16 + 24) as limited:
+        with Server(tmp_path, options=SMALL, command_prefix=inside(limited)) as server:
+            x = np.ones((2, 1024), np.float32)
+            answer = server.first_stub.ModelInfer(infer("chain", {"x": x}), timeout=60)
+            np.testing.assert_allclose(arrays_of(answer)["y"], x, rtol=1e-5)
+            most = int(limited.get("memory.max_usage_in_bytes")) / MIB
+            print(f"files {files} MiB, resident {server.status('VmRSS') / 1024:.0f} MiB, "
+                  f"at most {most:.0f} MiB with page cache")
+        assert limited.value("memory.oom_control", "oom_kill") == 0
