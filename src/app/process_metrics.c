@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,19 +52,38 @@ static void collect_cpu(void)
         pn_metric_set(series[MAX_FDS], (double)files.rlim_cur);
 }
 
-static void collect_memory(void)
+/* Two numbers of /proc/self/statm, in bytes. False when it cannot be read. */
+static bool read_memory(double *virtual_bytes, double *resident_bytes)
 {
     double page = (double)sysconf(_SC_PAGESIZE);
     char line[256], *end;
     FILE *f = fopen("/proc/self/statm", "re");
+    bool read = f && fgets(line, sizeof line, f);
 
-    if (!f)
-        return;
-    if (fgets(line, sizeof line, f)) {
-        pn_metric_set(series[VIRTUAL], (double)strtoul(line, &end, 10) * page);
-        pn_metric_set(series[RESIDENT], (double)strtoul(end, NULL, 10) * page);
+    if (read) {
+        *virtual_bytes = (double)strtoul(line, &end, 10) * page;
+        *resident_bytes = (double)strtoul(end, NULL, 10) * page;
     }
-    fclose(f);
+    if (f)
+        fclose(f);
+    return read;
+}
+
+double pn_process_resident_bytes(void)
+{
+    double all, resident;
+
+    return read_memory(&all, &resident) ? resident : 0;
+}
+
+static void collect_memory(void)
+{
+    double all, resident;
+
+    if (!read_memory(&all, &resident))
+        return;
+    pn_metric_set(series[VIRTUAL], all);
+    pn_metric_set(series[RESIDENT], resident);
 }
 
 /* Show the entries of a directory of /proc, without "." and "..". With no descriptor left to

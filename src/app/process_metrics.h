@@ -8,4 +8,6 @@
 
 void pn_process_metrics(struct pn_metrics *metrics);
 
+double pn_process_resident_bytes(void); /* now; 0 when that cannot be read */
+
 #endif

@@ -3,16 +3,14 @@
  * The watcher's callbacks. */
 #include "app/upkeep.h"
 
+#include "app/process_metrics.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sys/watcher.h"
 
 #include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const uint64_t second_ns = UINT64_C(1000000000);
 
@@ -40,14 +38,21 @@ void pn_log_warnings(const struct pn_str *text)
 
 /* ---- the allotment ----------------------------------------------------------------------- */
 
+static void log_change(const struct pn_upkeep *u, const struct pn_allotment *now)
+{
+    if (now->cpus == u->cpus)
+        return; /* of other CPUs: pinning tells */
+    pn_log(PN_LOG_INFO, "cpu allotment changed from=%zu to=%zu source=%s cpus=%zu", u->cpus,
+        now->cpus, pn_allotment_source_text(now->source), now->affinity);
+    pn_log_warnings(&now->warnings);
+}
+
 static void changed(void *ctx, const struct pn_allotment *now)
 {
     struct pn_upkeep *u = ctx;
     struct pn_error err = {0};
 
-    pn_log(PN_LOG_INFO, "cpu allotment changed from=%zu to=%zu source=%s cpus=%zu", u->cpus,
-        now->cpus, pn_allotment_source_text(now->source), now->affinity);
-    pn_log_warnings(&now->warnings);
+    log_change(u, now);
     u->cpus = now->cpus;
     pn_metric_set(u->allotment, (double)now->cpus);
     if (pn_pool_resize(pn_serve_pool(u->options.serve), now->cpus, &err) != PN_OK)
@@ -57,36 +62,20 @@ static void changed(void *ctx, const struct pn_allotment *now)
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-static long long resident_bytes(void)
-{
-    char line[256], *end;
-    long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-
-    if (!f)
-        return 0;
-    if (fgets(line, sizeof line, f)) {
-        strtoll(line, &end, 10);
-        pages = strtoll(end, NULL, 10);
-    }
-    fclose(f);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
 /* Once after each stretch of work, so that an idle process stays idle. */
 static void period_over(void *ctx)
 {
     struct pn_upkeep *u = ctx;
     uint64_t start_ns = pn_clock_now_ns();
-    long long before, after;
+    double before, after;
 
     if (!pn_serve_went_idle(u->options.serve))
         return;
-    before = resident_bytes();
+    before = pn_process_resident_bytes();
     pn_serve_trim(u->options.serve);
     malloc_trim(0);
-    after = resident_bytes();
-    pn_log(PN_LOG_VERBOSE, "idle: memory given back bytes=%lld resident_bytes=%lld ms=%.1f",
+    after = pn_process_resident_bytes();
+    pn_log(PN_LOG_VERBOSE, "idle: memory given back bytes=%.0f resident_bytes=%.0f ms=%.1f",
         before - after, after, (double)(pn_clock_now_ns() - start_ns) * 1e-6);
 }
 
