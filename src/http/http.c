@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/signals.h"
 #include "http/page.h"
 
 #include <arpa/inet.h>
@@ -16,7 +17,6 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -240,15 +240,14 @@ static void *http_main(void *arg)
 static enum pn_code start_thread(struct pn_http *h, struct pn_error *err)
 {
     pthread_attr_t attr;
-    sigset_t all, before;
+    sigset_t before;
     int rc;
 
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pn_signals_block(&before);
     rc = pthread_create(&h->thread, &attr, http_main, h);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pn_signals_restore(&before);
     pthread_attr_destroy(&attr);
     if (rc != 0)
         return pn_fail(err, PN_EXHAUSTED, "cannot start the http thread: %s", strerror(rc));

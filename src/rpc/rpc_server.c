@@ -8,11 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/signals.h"
 #include "rpc/rpc_core.h"
 
 #include <assert.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -270,11 +270,10 @@ static enum pn_code start_thread(struct pn_rpc *rpc, struct pn_error *err)
 
 enum pn_code pn_rpc_start(struct pn_rpc *rpc, struct pn_error *err)
 {
-    sigset_t all, before;
+    sigset_t before;
     enum pn_code code;
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* for the threads made here */
+    pn_signals_block(&before); /* for the threads made here */
     rpc_log_route();
     grpc_init();
     rpc->server = make_server(&rpc->options);
@@ -285,7 +284,7 @@ enum pn_code pn_rpc_start(struct pn_rpc *rpc, struct pn_error *err)
     grpc_server_start(rpc->server);
     post_tags(rpc);
     code = start_thread(rpc, err);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pn_signals_restore(&before);
     if (code == PN_OK) {
         listen_to_changes(rpc);
     }

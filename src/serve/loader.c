@@ -8,11 +8,11 @@
  * wanted one of its model is ready, or when the model has left the repository. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/signals.h"
 #include "serve/found.h"
 #include "serve/load.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -396,15 +396,12 @@ static void *loader_main(void *arg)
 
 enum pn_code pn_loader_start(struct pn_serve *s, struct pn_error *err)
 {
-    sigset_t all, before;
+    sigset_t before;
     int rc;
 
-    /* Signals are for the main thread; SIGBUS comes to the thread that reads a lost page. */
-    sigfillset(&all);
-    sigdelset(&all, SIGBUS);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pn_signals_block(&before);
     rc = pthread_create(&s->loader, NULL, loader_main, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pn_signals_restore(&before);
     if (rc != 0)
         return pn_fail(
             err, PN_EXHAUSTED, "cannot start the loader thread: %s", strerror(rc));

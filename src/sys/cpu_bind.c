@@ -4,13 +4,13 @@
 #include "sys/cpu_bind.h"
 
 #include "base/mem.h"
+#include "base/signals.h"
 #include "sys/cpus.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -111,15 +111,14 @@ enum pn_code pn_bind_probe(
     const unsigned *cpus, size_t n, bool *memory, struct pn_error *err)
 {
     struct probe p = {.cpus = cpus, .n = n};
-    sigset_t all, before;
+    sigset_t before;
     pthread_t thread;
     int error;
 
     *memory = false;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pn_signals_block(&before);
     error = pthread_create(&thread, NULL, probe_main, &p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pn_signals_restore(&before);
     if (error)
         return pn_fail(err, PN_EXHAUSTED, "binding: cannot start a thread to try it: %s",
             strerror(error));

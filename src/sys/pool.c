@@ -6,10 +6,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/signals.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,31 +166,19 @@ static void *worker_main(void *arg)
 
 /* ---- threads ----------------------------------------------------------------------------- */
 
-/* Signals are the main thread's business, except those that a thread raises itself. */
-static void worker_signals(sigset_t *mask)
-{
-    sigfillset(mask);
-    sigdelset(mask, SIGSEGV);
-    sigdelset(mask, SIGBUS);
-    sigdelset(mask, SIGFPE);
-    sigdelset(mask, SIGILL);
-    sigdelset(mask, SIGABRT);
-}
-
 /* Returns 0 or an errno value. */
 static int thread_start(struct worker *w)
 {
-    sigset_t blocked, before;
+    sigset_t before;
     pthread_attr_t attr;
     int rc = pthread_attr_init(&attr);
     if (rc)
         return rc;
-    worker_signals(&blocked);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pn_signals_block(&before);
     rc = pthread_attr_setstacksize(&attr, STACK_BYTES);
     if (!rc)
         rc = pthread_create(&w->thread, &attr, worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pn_signals_restore(&before);
     pthread_attr_destroy(&attr);
     return rc;
 }

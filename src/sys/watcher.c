@@ -15,10 +15,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/signals.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -175,16 +175,15 @@ static void *watcher_main(void *arg)
     return NULL;
 }
 
-/* Signals are for the main thread. Returns 0 or an errno value. */
+/* Returns 0 or an errno value. */
 static int thread_start(struct pn_watcher *w)
 {
-    sigset_t all, before;
+    sigset_t before;
     int rc;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pn_signals_block(&before);
     rc = pthread_create(&w->thread, NULL, watcher_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pn_signals_restore(&before);
     return rc;
 }
 
