@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What clusters ask of pods, judged by Kubernetes' own code (tools/podcheck): validation, the
+"""What clusters ask of pods, judged by Kubernetes' own code (tools/admit): validation, the
 Pod Security profile "restricted", the QoS class that exclusive CPUs need; and what the server
 needs of them."""
 import decimal
@@ -25,27 +25,47 @@ def amount(text):
     return decimal.Decimal(digits) * decimal.Decimal(UNITS[text[len(digits):]])
 
 
-def verdict(spec):
-    """What Kubernetes says to a pod of this spec."""
-    pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec,
-           "metadata": {"name": "test", "namespace": "test"}}
-    done = subprocess.run([tools.CACHE / "bin" / "podcheck"], input=json.dumps(pod),
-                          capture_output=True, text=True)
+def admit(*objects):
+    """What Kubernetes says to each object."""
+    text = "\n".join(json.dumps(each) for each in objects)
+    done = subprocess.run([tools.CACHE / "bin" / "admit"], input=text, capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def verdict(spec):
+    """What it says to a pod of this spec."""
+    return admit({"apiVersion": "v1", "kind": "Pod", "spec": spec,
+                  "metadata": {"name": "test", "namespace": "test"}})[0]
+
+
+def in_namespace(manifests):
+    """Kubernetes' own kinds, in the namespace where `kubectl apply` puts them."""
+    for each in manifests:
+        if "monitoring.coreos.com" not in each["apiVersion"]:
+            each["metadata"].setdefault("namespace", "default")
+            yield each
+
+
+def assert_admitted(manifests):
+    found = admit(*in_namespace(manifests))
+    assert [each["invalid"] for each in found] == [[]] * len(found)
+    assert [each["restricted"] or [] for each in found] == [[]] * len(found)
+    assert sum(each["qos"] != "" for each in found) == 1
 
 
 @names
 def test_is_valid_and_restricted(name):
-    found = verdict(charts.pod(cases.rendered(name)))
-    assert found["invalid"] == []
-    assert found["restricted"] == []
+    assert_admitted(cases.rendered(name))
 
 
 def test_is_valid_and_restricted_in_a_chart_of_the_users_own():
-    found = verdict(charts.pod(charts.render(chart=charts.CONSUMER)))
-    assert found["invalid"] == []
-    assert found["restricted"] == []
+    assert_admitted(charts.render(chart=charts.CONSUMER))
+
+
+def test_is_valid_and_restricted_without_helm():
+    assert_admitted(yaml.safe_load_all((charts.MANIFESTS / "sidecar.yaml").read_text()))
 
 
 def test_is_valid_and_restricted_under_kserve():
@@ -75,6 +95,22 @@ def test_the_verdicts_can_be_worse():
     found = verdict(spec)
     assert any("unrestricted capabilities" in each for each in found["restricted"])
     assert any("elsewhere" in each for each in found["invalid"])
+
+
+@pytest.mark.parametrize("kind, path, value", [
+    ("Service", ("spec", "ports", 0, "name"), "not_a_name"),
+    ("Deployment", ("spec", "selector", "matchLabels", "app"), "another"),
+    ("HorizontalPodAutoscaler", ("spec", "maxReplicas"), 0),
+    ("NetworkPolicy", ("spec", "ingress", 0, "ports", 0, "port"), 70000),
+    ("PodDisruptionBudget", ("spec", "maxUnavailable"), "lots"),
+])
+def test_each_kind_is_judged(kind, path, value):
+    found = [each for each in cases.rendered("standalone") if each["kind"] == kind]
+    place = found[0]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    assert admit(*found)[0]["invalid"]
 
 
 @names

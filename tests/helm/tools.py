@@ -82,19 +82,19 @@ def fetch_schemas(name, version, checksum, use):
 
 
 def build():
-    """The helm-unittest plugin and podcheck, from tools/; go.sum holds the checksums."""
+    """The helm-unittest plugin and admit, from tools/; go.sum holds the checksums."""
     module = HERE / "tools"
-    sources = [module / "go.sum", module / "podcheck" / "main.go"]
+    sources = [module / "go.sum", module / "admit" / "main.go"]
     state = hashlib.sha256(b"".join(each.read_bytes() for each in sources)).hexdigest()
     stamp = CACHE / "tools.state"
     if stamp.exists() and stamp.read_text() == state:
         return
     need("go", "schemas, and builds helm-unittest")
-    print("building helm-unittest and podcheck (minutes, once)", flush=True)
+    print("building helm-unittest and admit (minutes, once)", flush=True)
     environment = os.environ | {"GOMODCACHE": str(CACHE / "go"), "GOFLAGS": "-modcacherw",
                                 "GOCACHE": str(CACHE / "go-build"), "CGO_ENABLED": "0"}
     run("nice", "go", "build", "-trimpath", "-o", f"{CACHE / 'bin'}/",
-        "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", "./podcheck",
+        "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", "./admit",
         cwd=module, env=environment)
     stamp.write_text(state)
 
