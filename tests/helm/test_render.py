@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The charts lint and render with each helm, and what they render is what each Kubernetes
 version knows."""
-import yaml
+import shlex
 
 import pytest
+import yaml
 
 import cases
 import charts
@@ -68,6 +69,15 @@ def test_kserve_runs_the_container_of_the_chart():
         assert runtime[key] == chart[key], key
     theirs = set(chart["args"]) - {"--builtin-models"}
     assert set(runtime["args"]) == theirs | {"--model-repository=/mnt/models"}
+
+
+def test_commands_of_the_readme_render():
+    text = (charts.CHART / "README.md").read_text().replace("\\\n", " ")
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("helm install")]
+    assert len(commands) >= 2
+    for command in commands:
+        assert command[3] == "deploy/helm/pinnace"
+        assert not complaints(charts.render(*command[4:]), "1.35")
 
 
 def test_the_validator_is_strict():

@@ -13,6 +13,7 @@ import time
 import urllib.request
 
 import grpc
+import promql_parser
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -163,6 +164,13 @@ def queries():
             board = json.loads(each["data"]["pinnace.json"])
             for panel in board["panels"]:
                 yield from (target["expr"] for target in panel["targets"])
+
+
+def test_alerts_and_dashboard_are_promql():
+    for each in queries():
+        promql_parser.parse(each.replace("$__rate_interval", "5m"))
+    with pytest.raises(ValueError):
+        promql_parser.parse("sum by (pod (x)")
 
 
 def test_alerts_and_dashboard_read_metrics_that_are_there(tmp_path):
