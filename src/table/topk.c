@@ -2,17 +2,17 @@
  *
  * Exact top-k.
  *
- *              queries ─>  group group │ group group        one unit: a block of rows for a
- *   rows   block           ┌─────────────┬───────────┐      span of queries, scored group by
- *    │     block           │    unit     │   unit    │      group while the rows are in the
- *    v     block           └─────────────┴───────────┘      second-level cache
+ *           queries ->  group group | group group     one unit: a block of rows for a span
+ *    rows   block       +-------------+-------------+   of queries, scored group by group
+ *     |     block       |    unit     |    unit     |   while the rows are in the second-
+ *     v     block       +-------------+-------------+   level cache
  *
  * Scores of a block pass by a threshold, one comparison a row; the few that are above enter
  * the heap of their query. Each thread (slot) has heaps of its own, merged at the end: what is
  * in them is a set under one total order, so that neither the number of threads nor who took
  * which unit can be seen in the result.
  *
- * All memory is taken before the first row is read, for as many queries as WORK_BYTES allow;
+ * All memory is taken before the first row is read, for as many queries as work_bytes allow;
  * the others follow in further rounds. */
 #include "table/table_impl.h"
 
