@@ -71,9 +71,8 @@
  *   1  I  optional: int64 or int32 [.., n], or [m] with O. An id is in [-v, v); a negative
  *         one counts from the end; any other fails the run with PN_INVALID. Left out, with O:
  *         0..v-1.
- *   2  O  optional: int64 or int32 [bags + 1]. Bag b is I[O[b] : O[b+1]], the positions taken
- *         as Slice takes them (negative from the end, cut to [0, m]). Left out: each row of I
- *         is a bag.
+ *   2  O  optional: int64 or int32 [bags + 1]. Bag b is I[O[b] : O[b+1]]; offsets that do not
+ *         ascend within 0..m fail the run with PN_INVALID. Left out: each row of I is a bag.
  *   3  W  optional: f32, as many elements as I.
  * Output
  *   0  Y  f32 [bags, w] with O, else [.., w] (a node that a pass has rewritten may have kept

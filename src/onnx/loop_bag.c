@@ -11,9 +11,7 @@
  *     dynamo        i = 0 while i < len(O) - 1: append Reduce(D[O[i] : O[i + 1]]), or zeros
  *                   where both are equal, to a sequence that is concatenated afterwards
  *
- * Beyond what torch computes, for a last offset behind the end or a negative one, the mean
- * of the dynamo form divides by a length that is not the bag's; here it is the bag's. An empty
- * bag is zeros, as in torch. */
+ * An empty bag is zeros, as in torch; offsets that torch refuses fail the run. */
 #include "onnx/loop_body.h"
 
 #include "graph/fused.h"

@@ -90,12 +90,9 @@ static enum pn_code bag_prepare(
     return n->scratch_bytes == PN_DIM_BAD ? pn_op_no_memory(err) : PN_OK;
 }
 
-/* Offset @i as a position in @n_all ids, as Slice takes it. */
 static size_t offset_at(const struct pooling *p, size_t i)
 {
-    int64_t at = pn_op_int_at(p->offsets, i), all = (int64_t)p->n_all;
-    at += at < 0 ? all : 0;
-    return (size_t)(at < 0 ? 0 : at > all ? all : at);
+    return (size_t)pn_op_int_at(p->offsets, i);
 }
 
 static void pool(const struct pooling *p, size_t from, size_t bags, size_t n, float *out)
@@ -108,10 +105,8 @@ static void pool(const struct pooling *p, size_t from, size_t bags, size_t n, fl
 static void pool_between_offsets(const struct pooling *p, size_t first, size_t n)
 {
     for (size_t j = first; j < first + n;) {
-        size_t from = offset_at(p, j), to = offset_at(p, j + 1), bags = 1;
-        size_t length = to > from ? to - from : 0;
+        size_t from = offset_at(p, j), length = offset_at(p, j + 1) - from, bags = 1;
         while (length > 0 && j + bags < first + n &&
-               offset_at(p, j + bags) == from + bags * length &&
                offset_at(p, j + bags + 1) == from + (bags + 1) * length)
             bags++;
         pool(p, from, bags, length, p->out + j * p->rows.dim);
@@ -152,6 +147,23 @@ static enum pn_code read_ids(const struct pn_node *n, struct pn_run *r,
     return PN_OK;
 }
 
+/* Offsets must ascend within the ids, as torch demands. */
+static enum pn_code check_offsets(
+    const struct pn_node *n, const struct pooling *p, struct pn_error *err)
+{
+    const size_t count = p->offsets ? pn_tensor_count(p->offsets) : 0;
+    int64_t least = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t at = pn_op_int_at(p->offsets, i);
+        if (at < least || at > (int64_t)p->n_all)
+            return pn_fail(err, PN_INVALID,
+                "%s: offset %lld at position %zu, expected %lld..%zu", n->name,
+                (long long)at, i, (long long)least, p->n_all);
+        least = at;
+    }
+    return PN_OK;
+}
+
 static enum pn_code bag_run(const struct pn_node *n, struct pn_run *r, struct pn_error *err)
 {
     const struct pn_tensor *t = pn_run_in(r, n, TABLE), *ids, *weights;
@@ -163,7 +175,9 @@ static enum pn_code bag_run(const struct pn_node *n, struct pn_run *r, struct pn
     p.offsets = n->n_in > OFFSETS ? pn_run_in(r, n, OFFSETS) : NULL;
     weights = n->n_in > WEIGHTS ? pn_run_in(r, n, WEIGHTS) : NULL;
     p.n_ids = p.offsets ? 0 : (size_t)ids->dims[ids->rank - 1];
-    const enum pn_code code = read_ids(n, r, ids, n_rows, &p, err);
+    enum pn_code code = read_ids(n, r, ids, n_rows, &p, err);
+    if (code == PN_OK)
+        code = check_offsets(n, &p, err);
     if (code != PN_OK || y->bytes == 0)
         return code;
     if (weights && pn_tensor_count(weights) != p.n_all)

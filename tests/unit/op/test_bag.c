@@ -56,8 +56,12 @@ START_TEST(offsets_cut_the_ids_into_bags)
         BAG(sum, t, ids, I64(DIMS(4), 0, 2, 4, 6)), F32(DIMS(3, 1), 11, 200, 11));
     expect_all_ways(
         BAG(mean, t, ids, I32(DIMS(5), 0, 0, 3, 3, 6)), F32(DIMS(4, 1), 0, 37, 0, 37));
-    expect_all_ways(BAG(max, t, ids, I64(DIMS(4), 4, 5, 5, 99)), F32(DIMS(3, 1), 10, 0, 1));
-    expect_all_ways(BAG(sum, t, ids, I64(DIMS(3), -2, 6, 1)), F32(DIMS(2, 1), 11, 0));
+    expect_all_ways(BAG(max, t, ids, I64(DIMS(4), 4, 5, 5, 6)), F32(DIMS(3, 1), 10, 0, 1));
+    expect_refused(
+        BAG(sum, t, ids, I64(DIMS(3), 0, 7, 7)), PN_INVALID, "offset 7 at position 1");
+    expect_refused(BAG(sum, t, ids, I64(DIMS(3), -2, 6, 6)), PN_INVALID, "offset -2");
+    expect_refused(
+        BAG(sum, t, ids, I64(DIMS(3), 0, 5, 4)), PN_INVALID, "offset 4 at position 2");
     expect_all_ways(BAG(sum, t, ids, I64(DIMS(3), 0, 3, 6), w), F32(DIMS(2, 1), 321, 456));
     expect_all_ways(BAG(sum, t, NOTHING, I64(DIMS(3), 0, 1, 3)), F32(DIMS(2, 1), 1, 110));
     expect_refused(BAG(sum, t, ids, I64(DIMS(2), 0, 6), F32(DIMS(2), 1, 1)), PN_INVALID,
