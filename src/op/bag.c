@@ -171,9 +171,9 @@ static enum pn_code bag_run(const struct pn_node *n, struct pn_run *r, struct pn
     const size_t dim = (size_t)t->dims[1], n_rows = (size_t)t->dims[0];
     struct pooling p = {
         .rows = {t->data, PN_ROWS_F32, n_rows, dim, dim * sizeof(float)}, .out = y->data};
-    ids = n->n_in > IDS ? pn_run_in(r, n, IDS) : NULL;
-    p.offsets = n->n_in > OFFSETS ? pn_run_in(r, n, OFFSETS) : NULL;
-    weights = n->n_in > WEIGHTS ? pn_run_in(r, n, WEIGHTS) : NULL;
+    ids = pn_run_in(r, n, IDS);
+    p.offsets = pn_run_in(r, n, OFFSETS);
+    weights = pn_run_in(r, n, WEIGHTS);
     p.n_ids = p.offsets ? 0 : (size_t)ids->dims[ids->rank - 1];
     enum pn_code code = read_ids(n, r, ids, n_rows, &p, err);
     if (code == PN_OK)
