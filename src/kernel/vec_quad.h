@@ -102,7 +102,7 @@ static PN_INLINE vf v_min2(vf a, vf b)
 
 static PN_INLINE vm v_isnan(vf a)
 {
-    return a != a;
+    return a != a; /* NOLINT(misc-redundant-expression) */
 }
 
 static PN_INLINE vi vi_set1(int32_t x)

@@ -249,6 +249,7 @@ bool loop_made_by(
 const struct pn_tensor *loop_constant(const struct loop_body *b, const char *name)
 {
     const struct loop_node *node = node_that_makes(b, name);
+    struct pn_graph *graph = b->graph;
     if (node && strcmp(node->n.type, "Constant") == 0 && node->n.n_attrs == 1 &&
         node->n.attrs[0].kind == PN_ATTR_TENSOR)
         return node->n.attrs[0].u.tensor;
@@ -260,7 +261,7 @@ const struct pn_tensor *loop_constant(const struct loop_body *b, const char *nam
                 return &at->tensors[i].view;
         }
     }
-    const struct pn_value *v = pn_graph_value(b->graph, name);
+    const struct pn_value *v = pn_graph_value(graph, name);
     return v ? v->constant : NULL;
 }
 
