@@ -35,7 +35,7 @@
  * With one worker it gains nothing either, I/O and compute share that CPU's time: measured under
  * a quota of 0.5, a request each 50 ms, 70 us of compute cost 390 us of CPU in all without the
  * hand-off and 490 with it. The bound keeps the I/O thread answering others. */
-enum { INLINE_BELOW_NS = 50000, INLINE_BELOW_ALONE_NS = 200000, LISTENERS_MAX = 8 };
+enum { INLINE_BELOW_NS = 50000, INLINE_ALONE_NS = 200000, LISTENERS_MAX = 8 };
 
 struct server {
     const struct pn_serve_config *config;
@@ -73,7 +73,8 @@ static enum pn_code open_serve(struct server *s, struct pn_error *err)
         .max_requests = (size_t)c->max_inflight_requests,
         .max_bytes = c->max_inflight_bytes,
         .max_message_bytes = c->max_message_bytes,
-        .inline_below_ns = c->allotment.cpus > 1 ? INLINE_BELOW_NS : INLINE_BELOW_ALONE_NS,
+        .inline_below_ns = INLINE_BELOW_NS,
+        .inline_alone_ns = INLINE_ALONE_NS,
         .metrics = s->metrics};
 
     return pn_serve_open(&o, &s->serve, err);

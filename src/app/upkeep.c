@@ -21,7 +21,8 @@ struct pn_upkeep {
     struct pn_upkeep_options options; /* const after open, as the next two */
     struct pn_metric *allotment, *threads[STATES];
     struct pn_watcher *watcher; /* of main */
-    size_t cpus;                /* in force; of the watcher's thread once it runs */
+    size_t cpus;  /* in force; of the watcher's thread once it runs, as the next */
+    bool too_few; /* not all of their workers could be started */
 };
 
 void pn_log_warnings(const struct pn_str *text)
@@ -47,16 +48,27 @@ static void log_change(const struct pn_upkeep *u, const struct pn_allotment *now
     pn_log_warnings(&now->warnings);
 }
 
+/* What cannot be started now (no memory, too many processes) is tried again each period. */
+static void resize(struct pn_upkeep *u)
+{
+    struct pn_error err = {0};
+    bool before = u->too_few;
+
+    u->too_few = pn_pool_resize(pn_serve_pool(u->options.serve), u->cpus, &err) != PN_OK;
+    if (u->too_few && !before)
+        pn_log(PN_LOG_ERROR, "%s", err.msg);
+    if (before && !u->too_few)
+        pn_log(PN_LOG_INFO, "all %zu workers run", u->cpus);
+}
+
 static void changed(void *ctx, const struct pn_allotment *now)
 {
     struct pn_upkeep *u = ctx;
-    struct pn_error err = {0};
 
     log_change(u, now);
     u->cpus = now->cpus;
     pn_metric_set(u->allotment, (double)now->cpus);
-    if (pn_pool_resize(pn_serve_pool(u->options.serve), now->cpus, &err) != PN_OK)
-        pn_log(PN_LOG_ERROR, "%s", err.msg);
+    resize(u);
     pn_pinning_replan(u->options.pinning, now);
 }
 
@@ -69,6 +81,8 @@ static void period_over(void *ctx)
     uint64_t start_ns = pn_clock_now_ns();
     double before, after;
 
+    if (u->too_few)
+        resize(u);
     if (!pn_serve_went_idle(u->options.serve))
         return;
     before = pn_process_resident_bytes();

@@ -27,6 +27,9 @@ struct pn_model_run {
     const bool *wanted;             /* per output, or NULL for all: others may be skipped */
     pn_place_fn *place;
     void *place_ctx;
+    /* Asked before the run takes memory of its own whose size follows from the request, with
+     * place_ctx; held until run() returns. NULL: no limit. */
+    bool (*reserve)(void *place_ctx, size_t bytes);
     const struct pn_param *params; /* of the request */
     size_t n_params;
     const atomic_bool *cancelled; /* may be NULL */

@@ -43,7 +43,8 @@ struct table_run {
     struct pn_error *err;
 };
 
-/* Memory of the run: @n x @size bytes, not initialised. NULL with @r's error set. */
+/* Memory of the run: @n x @size bytes, not initialised, once the caller's limit has room for
+ * them: a few bytes of request may ask for gigabytes. NULL with @r's error set. */
 void *pn_table_run_alloc(struct table_run *r, size_t n, size_t size);
 
 /* Size output @at and get its memory; one that nobody wants gets the run's own. NULL with

@@ -17,6 +17,12 @@ static void *place_encoded(void *ctx, size_t output, const struct pn_tensor *sha
     return pn_table_run_alloc(ctx, shape->bytes, 1);
 }
 
+static bool reserve_encoded(void *ctx, size_t bytes)
+{
+    const struct pn_model_run *run = ((const struct table_run *)ctx)->run;
+    return run->reserve(run->place_ctx, bytes);
+}
+
 /* Run the encoder on the request's first inputs; *out is its output, in the run's memory. */
 static enum pn_code encode(struct table_run *r, struct pn_tensor *out)
 {
@@ -33,6 +39,7 @@ static enum pn_code encode(struct table_run *r, struct pn_tensor *out)
     run.wanted = wanted;
     run.place = place_encoded;
     run.place_ctx = r;
+    run.reserve = run.reserve ? reserve_encoded : NULL;
     enum pn_code code = pn_model_run_request(m->encoder.model, &run, r->err);
     if (code == PN_OK)
         *out = outputs[m->encoder_output];

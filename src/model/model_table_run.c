@@ -44,7 +44,8 @@ void *pn_table_run_alloc(struct table_run *r, size_t n, size_t size)
 {
     size_t bytes;
     void *p = NULL;
-    if (pn_size_mul(n, size, &bytes))
+    if (pn_size_mul(n, size, &bytes) &&
+        (!r->run->reserve || r->run->reserve(r->run->place_ctx, bytes)))
         p = pn_arena_alloc_aligned(r->arena, bytes);
     if (!p)
         (void)pn_fail(r->err, PN_EXHAUSTED, "no memory for %zu elements", n);

@@ -10,12 +10,17 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-/* From the headers of a unary call to the last byte of its message: enough for the largest
- * message on a slow network. */
-enum { MESSAGE_SECONDS = 20 };
+/* From the headers of a unary call to the last byte of its message, and for each 4 MiB that it
+ * may have a second more: 32 Mbit/s. */
+enum { MESSAGE_SECONDS = 20, MESSAGE_BYTES_PER_SECOND = 4 << 20 };
+
+/* Woken later than this after it was due, the process itself stood still: messages may lie in
+ * their sockets. */
+static const uint64_t late_ns = UINT64_C(2000000000);
 
 /* ---- the pool of calls ----------------------------------------------------------------- */
 
@@ -193,20 +198,45 @@ void rpc_call_read(struct rpc_call *call)
     }
 }
 
-uint64_t rpc_calls_sweep(struct pn_rpc *rpc)
+static uint64_t patience_seconds(const struct pn_rpc *rpc)
 {
-    const uint64_t patience_ns = MESSAGE_SECONDS * UINT64_C(1000000000);
-    uint64_t now_ns = rpc->first_wait ? pn_clock_now_ns() : 0;
+    return MESSAGE_SECONDS + rpc->options.max_message_bytes / MESSAGE_BYTES_PER_SECOND;
+}
+
+static void end_overdue(struct rpc_call *call)
+{
     char text[96];
 
-    while (rpc->first_wait && rpc->first_wait->asked_ns + patience_ns <= now_ns) {
-        struct rpc_call *call = rpc->first_wait;
+    wait_end(call);
+    (void)snprintf(text, sizeof text,
+        "the call's message was not complete %" PRIu64 " s after its headers",
+        patience_seconds(call->rpc));
+    call->overdue = true; /* the read under way comes back empty */
+    rpc_call_end(call, PN_DEADLINE, text, NULL);
+}
 
-        wait_end(call);
-        (void)snprintf(text, sizeof text,
-            "the call's message was not complete %d s after its headers", MESSAGE_SECONDS);
-        call->overdue = true; /* the read under way comes back empty */
-        rpc_call_end(call, PN_DEADLINE, text, NULL);
+/* What has come meanwhile is taken first: nobody is overdue for a while. */
+static void wait_longer(struct pn_rpc *rpc, uint64_t asked_ns)
+{
+    for (struct rpc_call *call = rpc->first_wait; call; call = call->next_wait) {
+        call->asked_ns = call->asked_ns > asked_ns ? call->asked_ns : asked_ns;
+    }
+}
+
+uint64_t rpc_calls_sweep(struct pn_rpc *rpc)
+{
+    const uint64_t patience_ns = patience_seconds(rpc) * UINT64_C(1000000000);
+    uint64_t now_ns;
+
+    if (!rpc->first_wait) {
+        return PN_NO_DEADLINE;
+    }
+    now_ns = pn_clock_now_ns();
+    if (now_ns > rpc->first_wait->asked_ns + patience_ns + late_ns) {
+        wait_longer(rpc, now_ns - patience_ns + late_ns);
+    }
+    while (rpc->first_wait && rpc->first_wait->asked_ns + patience_ns <= now_ns) {
+        end_overdue(rpc->first_wait);
     }
     return rpc->first_wait ? rpc->first_wait->asked_ns + patience_ns : PN_NO_DEADLINE;
 }

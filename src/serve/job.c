@@ -25,6 +25,7 @@ struct pn_job {
     int64_t rows;
     size_t elems;
     size_t reserved_bytes;   /* of the buffers, against the limit of bytes in flight */
+    size_t run_bytes;        /* likewise of what the run takes for itself; until it ends */
     struct pn_error refusal; /* why an output got no memory */
 
     /* one entry per input or output of the signature */
@@ -158,6 +159,7 @@ static struct pn_job *job_get(
     job->request = request;
     job->n_replies = 0;
     job->reserved_bytes = 0;
+    job->run_bytes = 0;
     job->refusal.code = PN_OK;
     job->times = (struct pn_times){.arrival_ns = request->arrival_ns};
     for (size_t i = 0; i < v->opened->n_outputs; i++)
@@ -311,7 +313,7 @@ static void make_spares(struct pn_job *job, size_t bytes)
 /* What the request holds while it runs: rpc has reserved its inputs. */
 static size_t held_bytes(const struct pn_job *job)
 {
-    size_t sum = job->reserved_bytes;
+    size_t sum = job->reserved_bytes + job->run_bytes;
 
     for (size_t i = 0; i < job->version->opened->n_inputs; i++)
         sum += job->inputs[i].dtype == PN_DTYPE_NONE ? 0 : job->inputs[i].bytes;
@@ -354,6 +356,25 @@ fail:
     return NULL;
 }
 
+/* pn_model_run's reserve: a model's own memory counts while it runs. */
+static bool reserve_run(void *ctx, size_t bytes)
+{
+    struct pn_job *job = ctx;
+
+    if (pn_admit_more(&job->serve->admission, bytes, held_bytes(job), &job->refusal) !=
+        PN_OK)
+        return false;
+    job->run_bytes += bytes;
+    return true;
+}
+
+static void give_back_run(struct pn_job *job)
+{
+    if (job->run_bytes)
+        pn_discharge_bytes(&job->serve->admission, job->run_bytes);
+    job->run_bytes = 0;
+}
+
 /* Nobody waits any more? */
 static enum pn_code check_alive(
     const struct pn_request *r, uint64_t now_ns, const char *where, struct pn_error *err)
@@ -375,6 +396,7 @@ static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_
         .wanted = job->wanted,
         .place = place_output,
         .place_ctx = job,
+        .reserve = reserve_run,
         .params = r->params,
         .n_params = r->n_params,
         .cancelled = &r->cancelled,
@@ -384,6 +406,7 @@ static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_
     enum pn_code code;
 
     code = pn_model_run_request(job->version->opened, &run, err);
+    give_back_run(job);
     job->times.ran_ns = pn_clock_now_ns();
     if (code == PN_EXHAUSTED && job->refusal.code != PN_OK)
         *err = job->refusal; /* the model only knows that it got no memory */
@@ -450,11 +473,18 @@ static enum pn_code bind(struct pn_job *job, struct pn_error *err)
     return code;
 }
 
+/* Follows the pool's size, which follows the allotment. */
+static uint64_t inline_below_ns(const struct pn_serve *s)
+{
+    return pn_pool_counts(s->pool).active > 1 ? s->options.inline_below_ns
+                                              : s->options.inline_alone_ns;
+}
+
 static void dispatch(struct pn_job *job)
 {
     uint64_t planned_ns = pn_version_estimate_ns(job->version, job->elems);
 
-    if (planned_ns < job->serve->options.inline_below_ns)
+    if (planned_ns < inline_below_ns(job->serve))
         run_here(job, NULL, "before it was computed"); /* this thread must not wait */
     else
         enqueue(job);

@@ -5,7 +5,9 @@
  *
  * A changed version is built beside the one that serves and takes its place when it is ready;
  * if it fails, the old one goes on. A version that is no longer wanted is retired only when a
- * wanted one of its model is ready, or when the model has left the repository. */
+ * wanted one of its model is ready, or when the model has left the repository. Models that
+ * may be encoders are brought up to date, retiring included, before the tables that use them
+ * look for theirs. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/signals.h"
@@ -166,11 +168,25 @@ static bool may_retire_locked(const struct pn_entry *entry, const struct pn_foun
     return false;
 }
 
+/* What of the catalog has to go. */
+enum extent {
+    UNWANTED_ENCODERS, /* unwanted versions of models that stay and have no encoder */
+    UNWANTED,
+    EVERYTHING,
+};
+
+static bool is_within(enum extent extent, const struct pn_found_model *m)
+{
+    return extent != UNWANTED_ENCODERS || (m && !*m->table.encoder);
+}
+
 /* Unlist one version of @entry that is not wanted; NULL when there is none. */
 static struct pn_version *unlist_locked(
-    struct pn_entry *entry, const struct pn_found_model *m, bool everything)
+    struct pn_entry *entry, const struct pn_found_model *m, enum extent extent)
 {
-    if (!everything && !may_retire_locked(entry, m))
+    bool everything = extent == EVERYTHING;
+
+    if (!is_within(extent, m) || (!everything && !may_retire_locked(entry, m)))
         return NULL;
     for (size_t i = 0; i < entry->n_versions; i++) {
         struct pn_version *v = entry->versions[i];
@@ -185,7 +201,7 @@ static struct pn_version *unlist_locked(
 
 /* One version that has to go, from anywhere; empty entries of models that left go with it. */
 static struct pn_version *next_to_retire(
-    struct pn_serve *s, const struct pn_scan *scan, bool everything)
+    struct pn_serve *s, const struct pn_scan *scan, enum extent extent)
 {
     struct pn_catalog *c = &s->catalog;
     struct pn_version *v = NULL;
@@ -198,8 +214,8 @@ static struct pn_version *next_to_retire(
             const struct pn_found_model *m = scan ? find_model(scan, entry->name) : NULL;
 
             next = entry->next;
-            v = unlist_locked(entry, m, everything);
-            if (!v && !m && entry->n_versions == 0)
+            v = unlist_locked(entry, m, extent);
+            if (!v && !m && extent != UNWANTED_ENCODERS && entry->n_versions == 0)
                 pn_catalog_remove_locked(c, entry);
         }
     }
@@ -207,11 +223,12 @@ static struct pn_version *next_to_retire(
     return v;
 }
 
-static void retire_unwanted(struct pn_serve *s, const struct pn_scan *scan, bool everything)
+static void retire_unwanted(
+    struct pn_serve *s, const struct pn_scan *scan, enum extent extent)
 {
     struct pn_version *v;
 
-    while ((v = next_to_retire(s, scan, everything)) != NULL) {
+    while ((v = next_to_retire(s, scan, extent)) != NULL) {
         pn_log(PN_LOG_INFO, "model version retired model=%s version=%s", v->model, v->text);
         pn_metric_set(v->stats->series[PN_STAT_READY], 0);
         retire(v);
@@ -268,8 +285,8 @@ static void apply(struct pn_serve *s, const struct pn_scan *scan, struct outcome
             if ((*scan->models[i].table.encoder != '\0') == encoded)
                 apply_model(s, &scan->models[i], o);
         }
+        retire_unwanted(s, scan, encoded ? UNWANTED : UNWANTED_ENCODERS);
     }
-    retire_unwanted(s, scan, false);
 }
 
 static enum pn_code scan_all(struct pn_serve *s, struct pn_scan *scan, struct pn_error *err)
@@ -390,7 +407,7 @@ static void *loader_main(void *arg)
         if (go_on && wanted)
             rescan(s);
     } while (go_on);
-    retire_unwanted(s, NULL, true);
+    retire_unwanted(s, NULL, EVERYTHING);
     return NULL;
 }
 

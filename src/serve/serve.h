@@ -30,7 +30,9 @@ struct pn_serve_options {
     bool strict_readiness; /* ready only when every model is */
     size_t workers, queue_max;
     size_t max_requests, max_bytes, max_message_bytes;
-    uint64_t inline_below_ns; /* models whose planned cost is below run on the caller */
+    /* Models whose planned cost is below run on the caller; with one worker, for which a
+     * hand-off is dearer, below the second. */
+    uint64_t inline_below_ns, inline_alone_ns;
     const char *sysroot; /* where the memory limit is looked up; NULL for this machine */
     struct pn_metrics *metrics;
     /* How a model file is opened; NULL for pn_model_open_file(). Tests hand in their own. */

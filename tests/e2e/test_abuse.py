@@ -456,7 +456,7 @@ def test_headers_without_a_message(abused):
 
 
 def test_headers_without_a_message_for_long(abused):
-    """They do not keep their places: after 20 s they are answered, the connection still open."""
+    """They do not keep their places: after some 20 s they are answered, the connection still open."""
     with abuse(abused, LITTLE_MIB):
         with connect(abused) as sock:
             sock.sendall(PREFACE + frame(SETTINGS))

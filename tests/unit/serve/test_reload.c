@@ -308,7 +308,7 @@ START_TEST(test_swap_under_load)
 
     tree_open();
     tree_write("m/1/model.onnx", "ok");
-    options.inline_below_ns = 20000; /* some here, some queued */
+    options.inline_below_ns = options.inline_alone_ns = 20000; /* some here, some queued */
     ck_assert_int_eq(served_start(options), PN_OK);
     for (int i = 0; i < 3; i++)
         pthread_create(&threads[i], NULL, ask_on, &count);

@@ -166,9 +166,40 @@ START_TEST(test_an_encoder_that_fails)
 }
 END_TEST
 
+/* The encoder's table is its version's own: version 2 answers otherwise than version 1. */
+static void write_encoder(float first, float second)
+{
+    tree_write("history/config.pbtxt",
+        "platform: \"pinnace_table\"\n"
+        "parameters { key: \"operation\" value { string_value: \"pool\" } }\n");
+    tree_write("history/1/about", "");
+    tree_write("history/2/about", "");
+    write_table("history/1/model.npy", first);
+    write_table("history/2/model.npy", second);
+}
+
+START_TEST(test_an_encoder_rolled_back)
+{
+    struct query q;
+
+    tree_open();
+    write_table("t.npy", 1);
+    write_encoder(5, 7);
+    write_model("near", "topk", "history");
+    ck_assert_int_eq(served_start(served_options()), PN_OK);
+    ck_assert_int_eq(query_ask(&q, 0), PN_OK);
+    ck_assert_double_eq(q.score, 7 * DIM);
+    tree_remove(tree_path("history/2"));
+    pn_serve_rescan(served);
+    WAIT_FOR(query_ask(&q, 0) == PN_OK && q.score == 5 * DIM);
+    served_stop();
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {test_replaced_together, test_an_encoder_that_fails};
+    const TTest *const tests[] = {
+        test_replaced_together, test_an_encoder_that_fails, test_an_encoder_rolled_back};
 
     return suite_run("serve tables", tests, sizeof tests / sizeof tests[0]);
 }

@@ -348,7 +348,7 @@ START_TEST(test_tiny_models_run_on_the_caller)
 
     tree_open();
     tree_write("m/1/model.onnx", "ok");
-    options.inline_below_ns = 1000000000;
+    options.inline_below_ns = options.inline_alone_ns = 1000000000;
     ck_assert_int_eq(served_start(options), PN_OK);
     asked_init(&a, "m", 2);
     a.request.done = note_thread;
@@ -374,7 +374,7 @@ START_TEST(test_warm_requests_take_nothing_from_the_heap)
     tree_open();
     tree_write("m/1/model.onnx", "ok");
     tree_write("other/1/model.onnx", "ok");
-    options.inline_below_ns = 1000000000;
+    options.inline_below_ns = options.inline_alone_ns = 1000000000;
     ck_assert_int_eq(served_start(options), PN_OK);
     for (int i = 0; i < 220; i++) {
         if (i == 20)
