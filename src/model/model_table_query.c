@@ -196,12 +196,29 @@ static int64_t *rows_for(struct table_run *r, void *ids, size_t n)
     return bytes ? pn_table_run_alloc(r, n, sizeof(int64_t)) : ids;
 }
 
+/* An encoder's inputs tell how many queries there will be: what no reply can hold is refused
+ * before it runs. */
+static enum pn_code check_reply_size(struct table_run *r, int64_t k)
+{
+    const struct pn_tensor *first = &r->run->inputs[0];
+    if (r->model->n_encoder_inputs == 0 || first->dtype == PN_DTYPE_NONE ||
+        first->rank == 0)
+        return PN_OK;
+    struct pn_tensor ids = {
+        .dtype = r->model->base.outputs[0].dtype, .rank = 2, .dims = {first->dims[0], k}};
+    if (pn_tensor_size(&ids))
+        return PN_OK;
+    return pn_fail(r->err, PN_INVALID, "output \"IDS\" would be too large");
+}
+
 enum pn_code pn_table_run_topk(struct table_run *r)
 {
     const struct pn_table_call call = pn_table_run_call(r);
     struct pn_topk q = {.similarity = r->model->config.metric};
     int64_t b = 0, k = 0;
     enum pn_code code = take_k(r, &k);
+    if (code == PN_OK)
+        code = check_reply_size(r, k);
     if (code == PN_OK)
         code = take_query(r, &q.query, &b);
     if (code == PN_OK)

@@ -413,6 +413,46 @@ def test_a_reply_beyond_the_limit(ask):
     assert "--max-inflight-bytes" in caught.value.message()
 
 
+@pytest.fixture
+def limited(tmp_path):
+    """A server that has room for 32 MiB of requests and replies."""
+    np.save(tmp_path / "t.npy", random_rows(1000, 64))
+    np.save(tmp_path / "one.npy", random_rows(1000, 1))
+    (tmp_path / "k.txt").write_text("".join(f"key-{i}\n" for i in range(1000)))
+    write_model(tmp_path, "history", operation="pool", file="t.npy")
+    write_model(tmp_path, "for_you", operation="topk", file="t.npy", encoder="history", k="1")
+    write_model(tmp_path, "rows", operation="topk", file="one.npy")
+    write_model(tmp_path, "words", operation="topk", file="one.npy", keys="k.txt")
+    with Server(tmp_path, options=["--max-inflight-bytes=32MiB"], pages=True) as started:
+        client = Client(started)
+        yield started, client
+        client.close()
+
+
+@pytest.mark.parametrize("model, arrays, request_options", [
+    ("for_you", {"IDS": np.zeros((2_000_000, 0), np.int64)}, {}),  # 512 MB of queries
+    ("rows", {"QUERY": np.ones((800, 1), np.float32)},  # 64 MB of ids that nobody wants
+     {"parameters": {"k": 10000}, "outputs": ["SCORES"]}),
+    ("words", {"QUERY": np.ones((800, 1), np.float32)},  # 192 MB
+     {"parameters": {"k": 10000}, "outputs": ["SCORES"]}),
+])
+def test_a_runs_own_memory_is_limited(limited, model, arrays, request_options):
+    """What a request makes a table take for itself counts as what it sends and gets does."""
+    server, ask = limited
+    assert ask("for_you", IDS=np.array([[1, 2]]))["IDS"].shape == (1, 1)
+    resident = server.status("VmRSS") // 1024
+    with open(f"/proc/{server.process.pid}/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+    with pytest.raises(InferenceServerException) as caught:
+        ask(model, **arrays, **request_options)
+    assert caught.value.status() == "StatusCode.RESOURCE_EXHAUSTED", caught.value
+    assert "--max-inflight-bytes allows; a retry cannot help" in caught.value.message()
+    if not SANITIZED:
+        assert server.status("VmHWM") // 1024 <= resident + 32 * 3 // 2 + 16
+    wait_for(lambda: "\npinnace_inflight_bytes 0\n" in server.get("/metrics")[1])
+    assert ask("for_you", IDS=np.array([[1, 2]]))["IDS"].shape == (1, 1)
+
+
 def test_lists_without_ids_of_any_length(ask):
     """No element, and yet a dim that nobody could hold."""
     none = np.zeros((0, 3), np.float32)

@@ -356,6 +356,79 @@ START_TEST(encoder_becomes_the_query)
 }
 END_TEST
 
+/* ---- a limit of memory --------------------------------------------------------------------- */
+
+struct budget {
+    size_t left, asked;
+};
+
+static bool reserve(void *ctx, size_t bytes)
+{
+    struct budget *budget = ctx;
+    budget->asked += bytes;
+    if (bytes > budget->left)
+        return false;
+    budget->left -= bytes;
+    return true;
+}
+
+/* What a run asks for before it takes it; @code is how it ends with @bytes to be had. */
+static size_t asked_with(size_t bytes, const struct pn_tensor *inputs, enum pn_code code)
+{
+    static const bool wanted[] = {false, true};
+    struct budget budget = {bytes, 0};
+    const struct pn_model_run run = {.inputs = inputs,
+        .outputs = outputs,
+        .wanted = opened->n_outputs > 1 ? wanted : NULL,
+        .place = place,
+        .place_ctx = &budget,
+        .reserve = reserve,
+        .deadline_ns = PN_NO_DEADLINE};
+    err = (struct pn_error){0};
+    ck_assert_int_eq(pn_model_run_request(opened, &run, &err), code);
+    return budget.asked;
+}
+
+/* Whatever a run takes for itself is asked for, and a refusal ends it. */
+static void asks_for(size_t least, const struct pn_tensor *inputs)
+{
+    size_t all = asked_with(SIZE_MAX, inputs, PN_OK);
+    ck_assert_uint_ge(all, least);
+    ck_assert_uint_eq(asked_with(all, inputs, PN_OK), all);
+    (void)asked_with(all - 1, inputs, PN_EXHAUSTED);
+    (void)asked_with(0, inputs, PN_EXHAUSTED);
+}
+
+START_TEST(runs_ask_before_they_take)
+{
+    const float query[] = {1, 1};
+    const int64_t ids[] = {1, 2};
+    const struct pn_tensor find[3] = {tensor(PN_FP32, query, 1, 2)};
+    const struct pn_tensor history[4] = {tensor(PN_INT64, ids, 1, 2)};
+    const struct pn_tensor empty[4] = {tensor(PN_INT64, ids, 1 << 20, 0)};
+    const struct pn_tensor endless[4] = {tensor(PN_INT64, ids, (int64_t)1 << 60, 0)};
+    files_make();
+    open_must("file=t.npy operation=pool");
+    asks_for(sizeof ids, history);
+    pn_model_close(opened);
+    open_must("file=t.npy operation=topk k=4"); /* nobody wants IDS */
+    asks_for(4 * sizeof(int64_t), find);
+    pn_model_close(opened);
+    open_must("file=t.npy operation=topk keys=words.txt k=4");
+    asks_for(4 * (sizeof(struct pn_bytes) + sizeof(int64_t)), find);
+    pn_model_close(opened);
+    struct pn_table_encoder e = encoder_of("file=t.npy operation=pool");
+    ck_assert_int_eq(open_with("file=t.npy operation=topk encoder=e k=4", e), PN_OK);
+    asks_for(2 * sizeof(float) + sizeof ids + 4 * sizeof(int64_t), history);
+    ck_assert_uint_ge(
+        asked_with(1 << 20, empty, PN_EXHAUSTED), (size_t)(1 << 20) * sizeof rows[0]);
+    ck_assert_uint_eq(asked_with(SIZE_MAX, endless, PN_INVALID), 0);
+    ck_assert_str_eq(err.msg, "output \"IDS\" would be too large");
+    pn_model_close(opened);
+    files_remove();
+}
+END_TEST
+
 /* ---- without memory ------------------------------------------------------------------------ */
 
 static bool load_and_run(void *ctx)
@@ -403,7 +476,7 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {parameters, gathers_any_shape, pools_with_missing_rows,
-        finds_keys, k_in_every_form, encoder_becomes_the_query, memory_runs_out,
-        warm_runs_allocate_nothing};
+        finds_keys, k_in_every_form, encoder_becomes_the_query, runs_ask_before_they_take,
+        memory_runs_out, warm_runs_allocate_nothing};
     return suite_run("model table", tests, sizeof tests / sizeof *tests);
 }
