@@ -54,7 +54,8 @@ static bool address_of(const struct pn_parsed *parsed, struct pn_str *out)
     const char *uds, *port, *host;
 
     if (parsed->n_arguments == 1) {
-        pn_str_printf(out, "%s", parsed->arguments[0]);
+        pn_str_printf(
+            out, "%s%s", *parsed->arguments[0] == '/' ? "unix:" : "", parsed->arguments[0]);
         return !out->failed;
     }
     uds = pn_option_environment("grpc-uds");

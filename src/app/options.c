@@ -112,7 +112,7 @@ static enum pn_code bad_value(
         snprintf(expected, sizeof expected, "a number that is not negative");
         break;
     case PN_OPTION_BYTES:
-        snprintf(expected, sizeof expected, "a size such as 64MiB");
+        snprintf(expected, sizeof expected, "a size such as 64MiB or 64Mi");
         break;
     default:
         snprintf(expected, sizeof expected, "%s", o->value);

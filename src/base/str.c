@@ -158,6 +158,10 @@ bool pn_text_to_bytes(const char *text, size_t *out)
         {"MiB", (size_t)1 << 20},
         {"GiB", (size_t)1 << 30},
         {"TiB", (size_t)1 << 40},
+        {"Ki", (size_t)1 << 10}, /* Kubernetes' words */
+        {"Mi", (size_t)1 << 20},
+        {"Gi", (size_t)1 << 30},
+        {"Ti", (size_t)1 << 40},
         {"kB", 1000},
         {"KB", 1000},
         {"MB", 1000 * 1000},

@@ -27,7 +27,7 @@ bool pn_text_valid(const char *text, size_t len);
 /* A decimal integer that fills the whole string, within [min, max]. */
 bool pn_text_to_i64(const char *text, int64_t min, int64_t max, int64_t *out);
 
-/* A size in bytes: "64MiB", "1GiB", "512KiB", "1048576", "10MB" (10^6). */
+/* A size in bytes: "64MiB", "1GiB", "512Ki", "1048576", "10MB" (10^6). */
 bool pn_text_to_bytes(const char *text, size_t *out);
 
 #endif

@@ -207,6 +207,7 @@ def test_health_command():
             assert run("health", address, "--service", "liveness").returncode == 0
             assert run("health", address, "--service", "simple").returncode == 0
             assert run("health", address, "--service", "absent").returncode == 1
+        assert run("health", server.socket).returncode == 0
         assert run("health", env={"PINNACE_GRPC_UDS": server.socket}).returncode == 0
         path = server.socket
     assert run("health", f"unix:{path}").returncode == 1

@@ -89,14 +89,15 @@ START_TEST(sizes_have_units)
     static const struct {
         const char *text;
         size_t bytes;
-    } good[] = {{"64MiB", 64u << 20}, {"1GiB", 1u << 30}, {"512KiB", 512u << 10},
-        {"1048576", 1048576}, {"10MB", 10000000}, {"3kB", 3000}, {"7B", 7}, {"0", 0}};
+    } good[] = {{"64MiB", 64u << 20}, {"1GiB", 1u << 30}, {"256Mi", 256u << 20},
+        {"512KiB", 512u << 10}, {"1048576", 1048576}, {"10MB", 10000000}, {"3kB", 3000},
+        {"7B", 7}, {"0", 0}};
     size_t v;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         ck_assert_msg(pn_text_to_bytes(good[i].text, &v), "%s refused", good[i].text);
         ck_assert_uint_eq(v, good[i].bytes);
     }
-    static const char *const bad[] = {"", "MiB", "-1", "1.5MiB", "64 MiB", "64mib", "1Gi",
+    static const char *const bad[] = {"", "MiB", "-1", "1.5MiB", "64 MiB", "64mib", "1G",
         "99999999999TiB", "18446744073709551616"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!pn_text_to_bytes(bad[i], &v), "\"%s\" passed", bad[i]);
