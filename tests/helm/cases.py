@@ -27,7 +27,9 @@ CASES = {
     "sidecar": SIDECAR,
     "sidecar-auto": sidecar(pinning="auto"),
     "sidecar-off": sidecar(pinning="off"),
-    "sidecar-no-shm": sidecar(shm={"enabled": False}),
+    "sidecar-least": TRIAL + charts.values({"mode": "sidecar",
+                                            "app.image.repository": "registry.example/ranker"}),
+    "sidecar-shm": sidecar(shm={"enabled": True, "sizeLimit": "512Mi"}),
     "sidecar-tcp": sidecar(uds={"enabled": False}, tcp={"enabled": True, "address": "127.0.0.1"}),
     "sidecar-both": sidecar(tcp={"enabled": True}),
     "sidecar-exec-probes": sidecar(probes={"type": "exec"}, metrics={"enabled": False}),
@@ -40,7 +42,7 @@ CASES = {
 }
 
 # Those that promise exclusive CPUs.
-PINNED = ["standalone-pinned", "sidecar", "sidecar-no-shm", "sidecar-tcp", "sidecar-both",
+PINNED = ["standalone-pinned", "sidecar", "sidecar-shm", "sidecar-tcp", "sidecar-both",
           "sidecar-exec-probes", "sidecar-fetched", "sidecar-plain", "sidecar-options"]
 
 # What a version of Kubernetes is too old for.

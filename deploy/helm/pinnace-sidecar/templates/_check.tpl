@@ -10,6 +10,10 @@ between values. Each ends the rendering with a sentence.
 {{- include "pinnace-sidecar.checkModels" $values -}}
 {{- include "pinnace-sidecar.checkListeners" $values -}}
 {{- include "pinnace-sidecar.checkCpu" . -}}
+{{- include "pinnace-sidecar.checkRequests" (dict "name" "pinnace" "resources" $values.resources) -}}
+{{- if $values.models.initContainer.image -}}
+{{- include "pinnace-sidecar.checkRequests" (dict "name" "pinnace.models.initContainer" "resources" $values.models.initContainer.resources) -}}
+{{- end -}}
 {{- include "pinnace-sidecar.checkMemory" $values -}}
 {{- include "pinnace-sidecar.checkTimes" $values -}}
 {{- include "pinnace-sidecar.checkArgs" $values -}}
@@ -71,11 +75,11 @@ between values. Each ends the rendering with a sentence.
 {{- fail "pinnace: threads: auto follows resources.limits.cpu, which is not set, so the server would size itself to the node: set resources.limits.cpu, or threads to a number" -}}
 {{- end -}}
 {{- if eq (include "pinnace-sidecar.pinning" .) "require" -}}
-{{- include "pinnace-sidecar.requireGuaranteed" (dict "root" . "name" "pinnace" "resources" $values.resources) -}}
 {{- $milli := include "pinnace-sidecar.milli" $limits.cpu | int -}}
 {{- if ne (mod $milli 1000) 0 -}}
 {{- fail (printf "pinnace: pinning: require needs a whole number of CPUs, since only whole ones are given exclusively, and resources.limits.cpu is %v: set requests.cpu and limits.cpu to %d" $limits.cpu (add (div $milli 1000) 1)) -}}
 {{- end -}}
+{{- include "pinnace-sidecar.requireGuaranteed" (dict "root" . "name" "pinnace" "resources" $values.resources) -}}
 {{- if and (ne (toString $values.threads) "auto") (gt (int $values.threads) (int (div $milli 1000))) -}}
 {{- fail (printf "pinnace: pinning: require gives each thread a CPU, and threads: %d is more than resources.limits.cpu: %v: set threads to auto" (int $values.threads) $limits.cpu) -}}
 {{- end -}}
@@ -107,8 +111,26 @@ Include it for each further container of your pod; it renders nothing.
 {{- end -}}
 {{- end }}
 
+{{/* A request above its limit, which the API server refuses; takes a dict: name, resources. */}}
+{{- define "pinnace-sidecar.checkRequests" -}}
+{{- $limits := (.resources | default dict).limits | default dict -}}
+{{- $requests := (.resources | default dict).requests | default dict -}}
+{{- range $what, $unit := dict "cpu" "pinnace-sidecar.milli" "memory" "pinnace-sidecar.bytes" -}}
+{{- $limit := index $limits $what -}}
+{{- $request := index $requests $what -}}
+{{- if and $limit $request (gt (include $unit $request | int64) (include $unit $limit | int64)) -}}
+{{- fail (printf "%s: resources.requests.%s is %v, above resources.limits.%s, which is %v: Kubernetes refuses that; set both to the same" $.name $what $request $what $limit) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The least limit: --max-inflight-bytes by default, 256 MiB, and 128 MiB for the server. */}}
 {{- define "pinnace-sidecar.checkMemory" -}}
 {{- $limit := (.resources.limits | default dict).memory -}}
+{{- $own := regexMatch "(^| )--max-inflight-bytes=" (join " " .extraArgs) -}}
+{{- if and $limit (not $own) (lt (include "pinnace-sidecar.bytes" $limit | int64) (mul 384 1048576)) -}}
+{{- fail (printf "pinnace: resources.limits.memory is %v, but requests may take 256Mi and the server 128Mi, before any model: set limits.memory to 384Mi and the models' size, or --max-inflight-bytes=BYTES in extraArgs" $limit) -}}
+{{- end -}}
 {{- if and .shm.enabled $limit -}}
 {{- if ge (include "pinnace-sidecar.bytes" .shm.sizeLimit | int64) (include "pinnace-sidecar.bytes" $limit | int64) -}}
 {{- fail (printf "pinnace: shm.sizeLimit is %v and resources.limits.memory %v, but shared memory counts against the limit, so filling it would kill the server: raise limits.memory or lower shm.sizeLimit" .shm.sizeLimit $limit) -}}

@@ -3,14 +3,20 @@ SPDX-License-Identifier: Apache-2.0
 
 What other templates read the values by. Every template of this chart takes the root context
 of the chart that includes it, and finds the server's values under the key that Helm puts
-them: the alias "pinnace", or the chart's own name.
+them: the alias "pinnace", or the chart's own name. What is "auto" there by the chart's mode is
+decided here: a server alone is asked by TCP, one beside an application by its socket.
 */}}
 
 {{- define "pinnace-sidecar.values" -}}
-{{- $values := index .Values "pinnace" | default (index .Values "pinnace-sidecar") -}}
-{{- if not $values -}}
+{{- $given := index .Values "pinnace" | default (index .Values "pinnace-sidecar") -}}
+{{- if not $given -}}
 {{- fail "pinnace-sidecar: no values under the key pinnace or pinnace-sidecar: is the chart among the dependencies of Chart.yaml, with alias: pinnace or without an alias?" -}}
 {{- end -}}
+{{- $values := deepCopy $given -}}
+{{- $alone := eq (toString .Values.mode) "standalone" -}}
+{{- if eq (toString $values.uds.enabled) "auto" }}{{ $_ := set $values.uds "enabled" (not $alone) }}{{ end -}}
+{{- if eq (toString $values.tcp.enabled) "auto" }}{{ $_ := set $values.tcp "enabled" $alone }}{{ end -}}
+{{- if eq (toString $values.preStopSeconds) "auto" }}{{ $_ := set $values "preStopSeconds" (ternary 5 0 $alone) }}{{ end -}}
 {{- toYaml $values -}}
 {{- end }}
 

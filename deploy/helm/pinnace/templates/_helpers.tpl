@@ -36,8 +36,9 @@ labels:
 {{- end }}
 
 {{- define "pinnace.check" -}}
+{{- $server := include "pinnace-sidecar.values" . | fromYaml -}}
 {{- if eq .Values.mode "standalone" -}}
-{{- if not .Values.pinnace.tcp.enabled -}}
+{{- if not $server.tcp.enabled -}}
 {{- fail "mode: standalone is reached through a Service, which needs pinnace.tcp.enabled: enable it, or set mode: sidecar" -}}
 {{- end -}}
 {{- if include "pinnace-sidecar.loopback" .Values.pinnace.tcp.address -}}
@@ -56,15 +57,17 @@ labels:
 {{- end }}
 
 {{- define "pinnace.checkApp" -}}
+{{- $server := include "pinnace-sidecar.values" . | fromYaml -}}
 {{- if not .Values.app.image.repository -}}
 {{- fail "mode: sidecar runs your application beside the server: set app.image.repository, or mode: standalone" -}}
 {{- end -}}
-{{- range $name, $listener := pick .Values.pinnace "tcp" "metrics" -}}
+{{- range $name, $listener := pick $server "tcp" "metrics" -}}
 {{- if and $listener.enabled (eq (int $listener.port) (int $.Values.app.port)) -}}
 {{- fail (printf "app.port and pinnace.%s.port are both %d, and the containers of a pod share their ports: change one" $name (int $listener.port)) -}}
 {{- end -}}
 {{- end -}}
 {{- include "pinnace-sidecar.requireGuaranteed" (dict "root" . "name" "app" "resources" .Values.app.resources) -}}
+{{- include "pinnace-sidecar.checkRequests" (dict "name" "app" "resources" .Values.app.resources) -}}
 {{- end }}
 
 {{- define "pinnace.checkMonitors" -}}
