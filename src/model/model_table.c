@@ -296,11 +296,21 @@ enum pn_code pn_model_open_table(const struct pn_table_model_options *options,
     return PN_OK;
 }
 
-/* ---- for tools ----------------------------------------------------------------------------- */
+/* ---- for the loader and tools -------------------------------------------------------------- */
 
 static const struct table_model *table_of(const struct pn_model *m)
 {
     return m->ops == &table_ops ? (const struct table_model *)m : NULL;
+}
+
+bool pn_model_table_intact(const struct pn_model *base)
+{
+    const struct table_model *m = table_of(base);
+
+    if (!m)
+        return true;
+    return pn_table_intact(m->table) &&
+           (!m->encoder.model || pn_model_table_intact(m->encoder.model));
 }
 
 size_t pn_model_table_rows(const struct pn_model *m)

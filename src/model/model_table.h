@@ -31,6 +31,10 @@ struct pn_table_model_options {
 PN_MUST_USE enum pn_code pn_model_open_table(const struct pn_table_model_options *options,
     struct pn_table_encoder take_encoder, struct pn_model **out, struct pn_error *err);
 
+/* Can the runs of @m, and of its encoder, succeed? False for good once the file of a mapped
+ * table was written to or cut short; true for another model. */
+bool pn_model_table_intact(const struct pn_model *m);
+
 /* For tools that make requests up: how many rows a table has, 0 for another model; whether
  * input @at is ids of its rows; the ids of @n rows, as elements of such an input, to @out. */
 size_t pn_model_table_rows(const struct pn_model *m);

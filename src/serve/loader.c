@@ -71,7 +71,9 @@ static enum need need_of(struct pn_serve *s, const struct pn_found_model *m,
         listed = pn_entry_version_locked(entry, found->number);
     }
     if (listed && listed->life == PN_LIFE_READY)
-        need = listed->stamp == stamp ? KEEP : LOAD_BESIDE;
+        need = listed->stamp == stamp && pn_model_table_intact(listed->opened)
+                   ? KEEP
+                   : LOAD_BESIDE;
     pthread_mutex_unlock(&s->catalog.mu);
     return need;
 }

@@ -19,6 +19,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BLOCK_BYTES = 1024 * 1024 };
@@ -89,13 +90,48 @@ enum pn_code pn_resident_describe(
     return PN_OK;
 }
 
+/* What was done to the mapped file, or NULL. A rename over it changes neither size nor time. */
+static const char *harm(const struct pn_table *t)
+{
+    struct pn_table_watch *w = t->watch;
+    struct stat now;
+
+    if (!pn_filemap_intact(&t->file.map))
+        return "cut short";
+    if (!w)
+        return NULL;
+    if (fstat(w->fd, &now) != 0)
+        return atomic_load(&w->broken) ? "changed" : NULL;
+    if ((size_t)now.st_size < w->file_bytes)
+        return "cut short";
+    if ((size_t)now.st_size != w->file_bytes || now.st_mtim.tv_sec != w->changed.tv_sec ||
+        now.st_mtim.tv_nsec != w->changed.tv_nsec || atomic_load(&w->broken))
+        return "changed";
+    return NULL;
+}
+
 enum pn_code pn_resident_intact(const struct pn_table *t, struct pn_error *err)
 {
-    if (!t->file.map.data || pn_filemap_intact(&t->file.map))
+    const char *what = t->file.map.data ? harm(t) : NULL;
+
+    if (!what)
         return PN_OK;
-    return pn_fail(err, PN_UNAVAILABLE,
-        "%s was cut short while it was mapped; replace files by renaming a new one",
-        t->path);
+    (void)pn_fail(err, PN_UNAVAILABLE,
+        "%s was %s while it was mapped; replace files by renaming a new one", t->path,
+        what);
+    if (t->watch && !atomic_exchange(&t->watch->broken, true))
+        pn_log(PN_LOG_ERROR, "%s; calls fail until a rescan loads it anew", err->msg);
+    return PN_UNAVAILABLE;
+}
+
+/* The file, and what watches it, are not needed any more. */
+static void close_file(struct pn_table *t)
+{
+    pn_tensor_file_close(&t->file);
+    if (t->watch)
+        close(t->watch->fd);
+    pn_free(t->watch);
+    t->watch = NULL;
 }
 
 /* The @n rows from @first of @rows as f32. */
@@ -193,7 +229,7 @@ static enum pn_code load_block(struct pn_table *t, size_t max_bytes, struct pn_e
     if (code == PN_OK) {
         t->rows = to;
         t->memory_bytes = bytes;
-        pn_tensor_file_close(&t->file);
+        close_file(t);
     }
     return code;
 }
@@ -224,7 +260,7 @@ enum pn_code pn_resident_load(struct pn_table *t, size_t max_bytes, struct pn_er
 
 void pn_resident_fini(struct pn_table *t)
 {
-    pn_tensor_file_close(&t->file);
+    close_file(t);
     pn_free(t->block);
     pn_free(t->path);
 }

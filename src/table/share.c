@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static struct pn_table *tables; /* under mu */
@@ -24,13 +25,15 @@ static bool same(const struct pn_table_identity *a, const struct pn_table_identi
            a->changed.tv_nsec == b->changed.tv_nsec && a->resident == b->resident;
 }
 
-static struct pn_table_identity identify(const struct pn_table_options *options)
+/* The identity of what @path is now, and a descriptor of it that reads nothing, or -1. */
+static struct pn_table_identity identify(const struct pn_table_options *options, int *fd)
 {
     struct pn_table_identity id = {.resident = options->resident};
     int dir = options->dir_fd < 0 ? AT_FDCWD : options->dir_fd;
     struct stat st;
 
-    if (fstatat(dir, options->path, &st, 0) != 0)
+    *fd = openat(dir, options->path, O_PATH | O_CLOEXEC);
+    if (*fd < 0 || fstat(*fd, &st) != 0)
         return id;
     id.known = true;
     id.device = st.st_dev;
@@ -40,11 +43,12 @@ static struct pn_table_identity identify(const struct pn_table_options *options)
     return id;
 }
 
-/* Another reference to the table of that identity, or NULL. */
+/* Another reference to the table of that identity, or NULL. One whose file was written to stays
+ * what it is, even if the file looks as before by now. */
 static struct pn_table *find_locked(const struct pn_table_identity *id)
 {
     for (struct pn_table *t = tables; t; t = t->next) {
-        if (same(&t->identity, id)) {
+        if (same(&t->identity, id) && pn_table_intact(t)) {
             t->refs++;
             return t;
         }
@@ -81,6 +85,47 @@ static void destroy(struct pn_table *t)
     pn_free(t);
 }
 
+/* Keep @fd, if it is the file that was mapped: the same one @before the map and @after it.
+ * Takes @fd. */
+static enum pn_code watch(struct pn_table *t, int fd,
+    const struct pn_table_identity *before, const struct pn_table_identity *after,
+    struct pn_error *err)
+{
+    bool mapped = before->known && after->known && before->device == after->device &&
+                  before->inode == after->inode;
+
+    t->watch = mapped ? pn_calloc(1, sizeof *t->watch) : NULL;
+    if (!t->watch && fd >= 0)
+        close(fd);
+    if (!t->watch)
+        return mapped ? pn_fail(err, PN_EXHAUSTED, "no memory for a table") : PN_OK;
+    t->watch->fd = fd;
+    t->watch->file_bytes = before->file_bytes;
+    t->watch->changed = before->changed;
+    return PN_OK;
+}
+
+/* Map the file between two looks at it. */
+static enum pn_code open_file(
+    const struct pn_table_options *options, struct pn_table *t, struct pn_error *err)
+{
+    int fd, fd_after;
+    struct pn_table_identity before = identify(options, &fd);
+    enum pn_code code = pn_tensor_file_open(options->dir_fd, options->path, &t->file, err);
+
+    if (code != PN_OK) {
+        if (fd >= 0)
+            close(fd);
+        return code;
+    }
+    t->identity = identify(options, &fd_after);
+    if (fd_after >= 0)
+        close(fd_after);
+    code = watch(t, fd, &before, &t->identity, err);
+    t->identity.known = same(&before, &t->identity);
+    return code;
+}
+
 /* A table that knows its rows in the file, and nothing loaded. */
 static enum pn_code prepare(
     const struct pn_table_options *options, struct pn_table *t, struct pn_error *err)
@@ -92,12 +137,9 @@ static enum pn_code prepare(
     t->path = pn_strdup(options->path);
     if (!t->path)
         return pn_fail(err, PN_EXHAUSTED, "no memory for a table");
-    struct pn_table_identity before = identify(options);
-    enum pn_code code = pn_tensor_file_open(options->dir_fd, options->path, &t->file, err);
+    enum pn_code code = open_file(options, t, err);
     if (code != PN_OK)
         return code;
-    t->identity = identify(options);
-    t->identity.known = same(&before, &t->identity);
     code = pn_tensor_file_find(&t->file, options->tensor, &tensor, err);
     if (code != PN_OK)
         return code;

@@ -7,7 +7,8 @@
  * thread; calls split over @pool's idle workers where the work is worth it.
  *
  * All results are f32 and the same bits for any number of threads, rows beside or batch.
- * A call on a mapped file that was cut short meanwhile returns PN_UNAVAILABLE; one that ends
+ * A call on a mapped file that was written to or cut short meanwhile returns PN_UNAVAILABLE,
+ * as do all after it until the file is opened anew; one that ends
  * early PN_CANCELLED or PN_DEADLINE. */
 #ifndef PN_TABLE_TABLE_H
 #define PN_TABLE_TABLE_H
@@ -36,11 +37,14 @@ struct pn_table_options {
 
 /* Open, page in or convert. Returns PN_NOT_FOUND, PN_INVALID (format, dtype, rank, no rows, no
  * columns, more than 2^32 - 2 rows, a finite value that @resident cannot hold),
- * PN_EXHAUSTED with the bytes needed and allowed, or PN_UNAVAILABLE (the file was cut short
+ * PN_EXHAUSTED with the bytes needed and allowed, or PN_UNAVAILABLE (the file was changed
  * meanwhile). NaN and infinities are kept; in int8 they make their whole row NaN. */
 PN_MUST_USE enum pn_code pn_table_open(
     const struct pn_table_options *options, struct pn_table **out, struct pn_error *err);
 void pn_table_close(struct pn_table *t); /* NULL is a no-op */
+
+/* False for good once a mapped file was written to or cut short: time to open it anew. */
+bool pn_table_intact(const struct pn_table *t);
 
 size_t pn_table_rows(const struct pn_table *t);
 size_t pn_table_dim(const struct pn_table *t);

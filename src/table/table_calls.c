@@ -15,6 +15,13 @@
 
 enum { PIECE_BYTES = 128 * 1024 };
 
+bool pn_table_intact(const struct pn_table *t)
+{
+    struct pn_error ignored = {0};
+
+    return pn_resident_intact(t, &ignored) == PN_OK;
+}
+
 size_t pn_table_rows(const struct pn_table *t)
 {
     return t->rows.n_rows;

@@ -23,6 +23,15 @@ struct pn_table_identity {
     enum pn_resident resident;
 };
 
+/* The file as it was when it was opened, to see that it is written to. O_PATH: only for
+ * fstat(). */
+struct pn_table_watch {
+    int fd;
+    size_t file_bytes;
+    struct timespec changed;
+    atomic_bool broken; /* for good: what is mapped may be of two files */
+};
+
 struct pn_table {
     char *path;
     struct pn_rows rows;
@@ -33,6 +42,7 @@ struct pn_table {
     void *block;                /* the encoded rows otherwise */
     size_t memory_bytes;
     struct pn_table_identity identity;
+    struct pn_table_watch *watch; /* while @file is open; NULL where it cannot be watched */
     size_t refs;
     struct pn_table *next;
 };
@@ -48,7 +58,9 @@ PN_MUST_USE enum pn_code pn_resident_load(
     struct pn_table *t, size_t max_bytes, struct pn_error *err);
 void pn_resident_fini(struct pn_table *t); /* legal on a zeroed struct */
 
-/* PN_UNAVAILABLE once the mapped file was cut short: what was computed is worthless. */
+/* PN_UNAVAILABLE once the mapped file was written to or cut short: what was computed is
+ * worthless. One system call. A write within one tick of the file's time before it was opened
+ * (4 ms on most systems) that keeps its size goes unseen. */
 PN_MUST_USE enum pn_code pn_resident_intact(const struct pn_table *t, struct pn_error *err);
 
 /* Why a call ends early: PN_OK until a thread sees that it was cancelled or is late. */

@@ -476,6 +476,79 @@ START_TEST(calls_on_a_file_cut_short_are_unavailable)
 }
 END_TEST
 
+static char *read_whole(const char *path, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = room_for(65536, 1);
+    ck_assert_ptr_nonnull(file);
+    *bytes = fread(text, 1, 65536, file);
+    fclose(file);
+    return text;
+}
+
+/* Write @text into the file as it is: no rename. @seconds: the time that it then has. */
+static void overwrite(const char *path, const char *text, size_t bytes, time_t seconds)
+{
+    struct timespec times[2] = {{0, UTIME_NOW}, {seconds, 5}};
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, text, bytes, 0), (ssize_t)bytes);
+    ck_assert_int_eq(futimens(fd, times), 0);
+    close(fd);
+}
+
+START_TEST(a_file_overwritten_in_place_is_unavailable)
+{
+    const float ones[6] = {1, 1, 1, 1, 1, 1};
+    const int64_t id = 1;
+    struct pn_error err = {0};
+    size_t bytes;
+    float out[3];
+    setup();
+    write_tensor(path_a, "F32", 4, 2, 3, ones);
+    char *text = read_whole(path_a, &bytes);
+    overwrite(path_a, text, bytes, 1000);
+    struct pn_table *t = opened(path_a, "", PN_RES_MMAP);
+    struct pn_table *copy = opened(path_a, "", PN_RES_FP32);
+    ck_assert_int_eq(pn_table_gather(t, ALONE, &id, 1, out, &err), PN_OK);
+    overwrite(path_a, text, bytes, 2000);
+    ck_assert_int_eq(pn_table_gather(t, ALONE, &id, 1, out, &err), PN_UNAVAILABLE);
+    ck_assert_msg(strstr(err.msg, "was changed while it was mapped"), "%s", err.msg);
+    ck_assert_int_eq(pn_table_gather(copy, ALONE, &id, 1, out, &err), PN_OK);
+    overwrite(path_a, text, bytes, 1000); /* as it was: a table anew, not the broken one */
+    ck_assert(!pn_table_intact(t));
+    struct pn_table *again = opened(path_a, "", PN_RES_MMAP);
+    ck_assert_ptr_ne(again, t);
+    ck_assert_int_eq(pn_table_gather(again, ALONE, &id, 1, out, &err), PN_OK);
+    ck_assert(pn_table_intact(again) && pn_table_intact(copy) && !pn_table_intact(t));
+    pn_table_close(again);
+    pn_table_close(copy);
+    pn_table_close(t);
+    teardown();
+    free(text);
+}
+END_TEST
+
+START_TEST(a_file_renamed_over_or_removed_stays_intact)
+{
+    const float ones[6] = {1, 1, 1, 1, 1, 1};
+    const int64_t id = 1;
+    struct pn_error err = {0};
+    float out[3];
+    setup();
+    write_tensor(path_a, "F32", 4, 2, 3, ones);
+    write_tensor(path_b, "F32", 4, 2, 3, (const float[6]){2, 2, 2, 2, 2, 2});
+    struct pn_table *t = opened(path_a, "", PN_RES_MMAP);
+    ck_assert_int_eq(rename(path_b, path_a), 0);
+    ck_assert_int_eq(pn_table_gather(t, ALONE, &id, 1, out, &err), PN_OK);
+    ck_assert_int_eq(unlink(path_a), 0);
+    ck_assert_int_eq(pn_table_gather(t, ALONE, &id, 1, out, &err), PN_OK);
+    ck_assert_float_eq(out[0], 1);
+    pn_table_close(t);
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {every_form_as_every_residence, nan_and_infinity_are_kept,
@@ -483,6 +556,8 @@ int main(void)
         what_is_no_table_is_refused, the_limit_is_kept, a_table_describes_itself,
         equal_tables_are_shared, a_file_of_the_same_content_elsewhere_is_another,
         a_replaced_or_rewritten_file_is_another, tables_open_and_close_from_many_threads,
-        calls_on_a_file_cut_short_are_unavailable};
+        calls_on_a_file_cut_short_are_unavailable,
+        a_file_overwritten_in_place_is_unavailable,
+        a_file_renamed_over_or_removed_stays_intact};
     return suite_run("resident", tests, sizeof tests / sizeof *tests);
 }
