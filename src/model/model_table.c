@@ -31,47 +31,67 @@ static enum pn_code open_folder(const char *path, int *out, struct pn_error *err
         err, errno == ENOENT ? PN_NOT_FOUND : PN_INVALID, "%s: %s", path, strerror(errno));
 }
 
-static enum pn_code open_table(
-    struct table_model *m, const struct pn_table_model_options *o, struct pn_error *err)
+/* Open, and take what it took off *room: nothing where its rows are in memory already, which
+ * is what an opening that may take nothing finds out. */
+static enum pn_code open_within(struct table_model *m,
+    const struct pn_table_options *options, size_t *room, struct pn_error *err)
 {
+    struct pn_table_options nothing = *options;
+    nothing.max_bytes = 0;
+    enum pn_code code = pn_table_open(&nothing, &m->table, err);
+    if (code != PN_EXHAUSTED)
+        return code;
+    code = pn_table_open(options, &m->table, err);
+    if (code != PN_OK || *room == SIZE_MAX)
+        return code;
+    size_t took = pn_table_memory_bytes(m->table);
+    *room -= took < *room ? took : *room;
+    return code;
+}
+
+/* *room: memory left for the rest. */
+static enum pn_code open_table(struct table_model *m,
+    const struct pn_table_model_options *o, size_t *room, struct pn_error *err)
+{
+    *room = o->max_bytes;
     struct pn_table_options options = {.dir_fd = -1,
         .path = o->path,
         .tensor = o->config->tensor,
         .resident = o->config->resident,
         .max_bytes = o->max_bytes};
     if (!*o->config->file)
-        return pn_table_open(&options, &m->table, err);
+        return open_within(m, &options, room, err);
     options.path = o->config->file;
     enum pn_code code = open_folder(o->root, &options.dir_fd, err);
     if (code != PN_OK)
         return code;
-    code = pn_table_open(&options, &m->table, err);
+    code = open_within(m, &options, room, err);
     close(options.dir_fd);
     return code;
 }
 
-static enum pn_code open_keys_in(
-    struct table_model *m, const char *folder, const char *name, struct pn_error *err)
+static enum pn_code open_keys_in(struct table_model *m, const char *folder,
+    const char *name, size_t room, struct pn_error *err)
 {
     int fd;
     enum pn_code code = open_folder(folder, &fd, err);
     if (code != PN_OK)
         return code;
-    code = pn_keys_open(fd, name, pn_table_rows(m->table), &m->keys, err);
+    code = pn_keys_open(fd, name, pn_table_rows(m->table), room, &m->keys, err);
     close(fd);
     return code;
 }
 
 /* Keys that belong to one version lie in its folder, keys that models share in the root. */
-static enum pn_code open_keys(
-    struct table_model *m, const struct pn_table_model_options *o, struct pn_error *err)
+static enum pn_code open_keys(struct table_model *m, const struct pn_table_model_options *o,
+    size_t room, struct pn_error *err)
 {
     const char *name = o->config->keys;
     if (!*name)
         return PN_OK;
-    enum pn_code code = open_keys_in(m, o->version, name, err);
+    enum pn_code code = open_keys_in(m, o->version, name, room, err);
     if (code == PN_NOT_FOUND)
-        code = open_keys_in(m, o->root, name, err);
+        code = open_keys_in(m, o->root, name, room, err);
     if (code == PN_NOT_FOUND)
         return pn_fail(
             err, code, "keys \"%s\": neither in %s nor in %s", name, o->version, o->root);
@@ -255,9 +275,10 @@ static const struct pn_model_ops table_ops = {
 static enum pn_code open_parts(
     struct table_model *m, const struct pn_table_model_options *o, struct pn_error *err)
 {
-    enum pn_code code = open_table(m, o, err);
+    size_t room;
+    enum pn_code code = open_table(m, o, &room, err);
     if (code == PN_OK)
-        code = open_keys(m, o, err);
+        code = open_keys(m, o, room, err);
     if (code == PN_OK)
         code = check_encoder(m, err);
     if (code == PN_OK)

@@ -22,7 +22,7 @@ struct pn_table_model_options {
     const char *path;    /* of the table, where ->file is "" */
     const char *root;    /* the folder that ->file is looked up beneath, and ->keys */
     const char *version; /* the folder where ->keys is looked for first */
-    size_t max_bytes;    /* of memory that the table may take; SIZE_MAX for no limit */
+    size_t max_bytes;    /* of memory that table and keys may take; SIZE_MAX for no limit */
 };
 
 /* Open a table. The model takes @encoder and releases it when it is closed; on failure it is

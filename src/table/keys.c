@@ -136,6 +136,27 @@ static enum pn_code fail_memory(const char *name, size_t n_rows, struct pn_error
     return pn_fail(err, PN_EXHAUSTED, "%s: no memory for %zu keys", name, n_rows);
 }
 
+static size_t slots_of(size_t n_rows)
+{
+    return n_rows + n_rows / 2 + 1;
+}
+
+/* What keys take: the slots, and for each row @row_bytes; @more for all. */
+static enum pn_code check_memory(const char *name, size_t n_rows, size_t row_bytes,
+    size_t more, size_t max_bytes, struct pn_error *err)
+{
+    size_t slots, rows, need = SIZE_MAX;
+    if (n_rows > rows_most) /* refused below; no overflow here */
+        return PN_OK;
+    slots = slots_of(n_rows) * sizeof(struct slot);
+    rows = n_rows * row_bytes + sizeof(struct pn_keys);
+    if (pn_size_add(slots + rows, more, &need) && need <= max_bytes)
+        return PN_OK;
+    return pn_fail(err, PN_EXHAUSTED,
+        "%s: %zu keys need %zu bytes of memory, allowed are %zu", name, n_rows, need,
+        max_bytes);
+}
+
 /* Keys without their bytes. At least one slot stays empty. */
 static enum pn_code make(enum pn_dtype dtype, const char *name, size_t n_rows,
     struct pn_keys **out, struct pn_error *err)
@@ -148,7 +169,7 @@ static enum pn_code make(enum pn_dtype dtype, const char *name, size_t n_rows,
         return fail_memory(name, n_rows, err);
     k->dtype = dtype;
     k->n_rows = n_rows;
-    k->n_slots = n_rows + n_rows / 2 + 1;
+    k->n_slots = slots_of(n_rows);
     k->memory_bytes = sizeof *k;
     k->slots = take(k, k->n_slots, sizeof *k->slots);
     if (!k->slots) {
@@ -260,8 +281,8 @@ enum pn_code pn_keys_open_int64(const char *name, const void *keys, size_t n, si
     return code;
 }
 
-static enum pn_code open_tensor(
-    int dir_fd, const char *path, size_t n_rows, struct pn_keys **out, struct pn_error *err)
+static enum pn_code open_tensor(int dir_fd, const char *path, size_t n_rows,
+    size_t max_bytes, struct pn_keys **out, struct pn_error *err)
 {
     struct pn_tensor_file file;
     const struct pn_file_tensor *t;
@@ -269,12 +290,19 @@ static enum pn_code open_tensor(
     if (code != PN_OK)
         return code;
     code = pn_tensor_file_find(&file, "", &t, err);
+    if (code == PN_NOT_FOUND) { /* which is for callers to hear of the file only */
+        code = PN_INVALID;
+        if (err)
+            err->code = code;
+    }
     if (code == PN_OK && (t->dtype != PN_INT64 || t->rank != 1))
         code = pn_fail(err, PN_INVALID, "expected keys as INT64 [%zu], got %s of %d dims",
             n_rows, t->dtype_text, t->rank);
     if (code != PN_OK)
         (void)pn_wrap(err, "%s", path);
     else
+        code = check_memory(path, n_rows, sizeof(int64_t), 0, max_bytes, err);
+    if (code == PN_OK)
         code = pn_keys_open_int64(path, t->data, (size_t)t->dims[0], n_rows, out, err);
     if (!pn_filemap_intact(&file.map))
         code = pn_fail(
@@ -283,15 +311,18 @@ static enum pn_code open_tensor(
     return code;
 }
 
-static enum pn_code open_text(
-    int dir_fd, const char *path, size_t n_rows, struct pn_keys **out, struct pn_error *err)
+static enum pn_code open_text(int dir_fd, const char *path, size_t n_rows, size_t max_bytes,
+    struct pn_keys **out, struct pn_error *err)
 {
     struct pn_filemap map;
     enum pn_code code = pn_filemap_open(dir_fd, path, &map, err);
     if (code != PN_OK)
         return code;
     const char *text = map.data ? (const char *)map.data : "";
-    code = pn_keys_open_text(path, text, map.bytes, n_rows, out, err);
+    code = check_memory(
+        path, n_rows, sizeof(uint64_t), map.bytes + sizeof(uint64_t), max_bytes, err);
+    if (code == PN_OK)
+        code = pn_keys_open_text(path, text, map.bytes, n_rows, out, err);
     if (!pn_filemap_intact(&map))
         code = pn_fail(
             err, PN_UNAVAILABLE, "%s: the file was cut short while it was read", path);
@@ -305,13 +336,13 @@ static bool ends_in(const char *path, const char *ending)
     return len >= tail && strcmp(path + len - tail, ending) == 0;
 }
 
-enum pn_code pn_keys_open(
-    int dir_fd, const char *path, size_t n_rows, struct pn_keys **out, struct pn_error *err)
+enum pn_code pn_keys_open(int dir_fd, const char *path, size_t n_rows, size_t max_bytes,
+    struct pn_keys **out, struct pn_error *err)
 {
     struct pn_keys *k = NULL;
     bool tensor = ends_in(path, ".npy") || ends_in(path, ".safetensors");
-    enum pn_code code = tensor ? open_tensor(dir_fd, path, n_rows, &k, err)
-                               : open_text(dir_fd, path, n_rows, &k, err);
+    enum pn_code code = tensor ? open_tensor(dir_fd, path, n_rows, max_bytes, &k, err)
+                               : open_text(dir_fd, path, n_rows, max_bytes, &k, err);
     if (code != PN_OK) {
         pn_keys_close(k);
         k = NULL;

@@ -24,9 +24,11 @@ PN_MUST_USE enum pn_code pn_keys_open_int64(const char *name, const void *keys, 
     size_t n_rows, struct pn_keys **out, struct pn_error *err);
 
 /* Open @path: a file whose name ends in .npy or .safetensors with one INT64 tensor [n_rows],
- * any other as text. PN_UNAVAILABLE for a file cut short meanwhile. */
+ * any other as text. PN_EXHAUSTED for keys that would take more than @max_bytes of memory
+ * (SIZE_MAX: no limit), PN_UNAVAILABLE for a file cut short meanwhile; PN_NOT_FOUND only where
+ * there is no such file. */
 PN_MUST_USE enum pn_code pn_keys_open(int dir_fd, const char *path, size_t n_rows,
-    struct pn_keys **out, struct pn_error *err);
+    size_t max_bytes, struct pn_keys **out, struct pn_error *err);
 void pn_keys_close(struct pn_keys *k); /* NULL is a no-op */
 
 /* PN_BYTES or PN_INT64. */

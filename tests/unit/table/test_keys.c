@@ -159,6 +159,8 @@ END_TEST
 
 /* ---- files ----------------------------------------------------------------------------- */
 
+static size_t allowed_bytes = SIZE_MAX;
+
 static enum pn_code open_file(const char *name, const void *bytes, size_t len,
     size_t n_rows, struct pn_keys **out, struct pn_error *err)
 {
@@ -168,7 +170,7 @@ static enum pn_code open_file(const char *name, const void *bytes, size_t len,
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     ck_assert_int_eq(write(fd, bytes, len), (ssize_t)len);
     close(fd);
-    enum pn_code code = pn_keys_open(dir, name, n_rows, out, err);
+    enum pn_code code = pn_keys_open(dir, name, n_rows, allowed_bytes, out, err);
     ck_assert(!*out == (code != PN_OK));
     unlinkat(dir, name, 0);
     close(dir);
@@ -207,7 +209,7 @@ START_TEST(files_are_told_by_their_names)
     ck_assert_int_eq(pn_keys_find_int64(k, 6), 1);
     pn_keys_close(k);
     ck_assert_int_eq(open_file("k.npy", "x\ny\n", 4, 2, &k, &err), PN_INVALID);
-    ck_assert_int_eq(pn_keys_open(-1, "/nonexistent", 2, &k, &err), PN_NOT_FOUND);
+    ck_assert_int_eq(pn_keys_open(-1, "/nonexistent", 2, SIZE_MAX, &k, &err), PN_NOT_FOUND);
 }
 END_TEST
 
@@ -233,6 +235,55 @@ START_TEST(a_tensor_of_keys_is_int64_of_one_dim)
         open_npy("{'descr':'<i8','fortran_order':False,'shape':(3,)}", 4, &k, &err),
         PN_INVALID);
     ck_assert_ptr_nonnull(strstr(err.msg, "keys.npy: expected a key for each of 4 rows"));
+}
+END_TEST
+
+/* PN_NOT_FOUND would have the caller look for the file elsewhere. */
+START_TEST(two_tensors_are_not_an_absent_file)
+{
+    struct pn_keys *k;
+    struct pn_error err = {0};
+    static const char two[] = "\x70\0\0\0\0\0\0\0"
+                              "{\"a\":{\"dtype\":\"I64\",\"shape\":[1],"
+                              "\"data_offsets\":[0,8]},"
+                              "\"b\":{\"dtype\":\"I64\",\"shape\":[1],"
+                              "\"data_offsets\":[8,16]}}    "
+                              "\5\0\0\0\0\0\0\0\6\0\0\0\0\0\0";
+    enum pn_code code = open_file("k.safetensors", two, sizeof two, 1, &k, &err);
+    ck_assert_msg(code == PN_INVALID && err.code == PN_INVALID, "%s", err.msg);
+    ck_assert_msg(strncmp(err.msg, "k.safetensors: ", 15) == 0, "%s", err.msg);
+    ck_assert_msg(strstr(err.msg, "a") && strstr(err.msg, "b"), "%s", err.msg);
+}
+END_TEST
+
+/* Exactly what they take is enough, a byte less is refused with both numbers. */
+START_TEST(keys_stay_within_their_memory)
+{
+    static const char *const npy = "{'descr':'<i8','fortran_order':False,'shape':(3,)}";
+    for (int text = 0; text < 2; text++) {
+        struct pn_keys *k;
+        struct pn_error err = {0};
+        char expected[96];
+        allowed_bytes = SIZE_MAX;
+        ck_assert_int_eq(
+            text ? open_file("k", "x\ny\n", 4, 2, &k, &err) : open_npy(npy, 3, &k, &err),
+            PN_OK);
+        allowed_bytes = pn_keys_memory_bytes(k);
+        pn_keys_close(k);
+        ck_assert_int_eq(
+            text ? open_file("k", "x\ny\n", 4, 2, &k, &err) : open_npy(npy, 3, &k, &err),
+            PN_OK);
+        pn_keys_close(k);
+        allowed_bytes--;
+        ck_assert_int_eq(
+            text ? open_file("k", "x\ny\n", 4, 2, &k, &err) : open_npy(npy, 3, &k, &err),
+            PN_EXHAUSTED);
+        snprintf(expected, sizeof expected,
+            "keys need %zu bytes of memory, allowed are %zu", allowed_bytes + 1,
+            allowed_bytes);
+        ck_assert_msg(strstr(err.msg, expected), "%s", err.msg);
+    }
+    allowed_bytes = SIZE_MAX;
 }
 END_TEST
 
@@ -284,6 +335,7 @@ int main(void)
     const TTest *const tests[] = {lines_are_keys, a_key_is_any_bytes, bad_lines_are_refused,
         numbers_are_keys, tiny_tables_wrap_around, bad_numbers_are_refused,
         files_are_told_by_their_names, a_tensor_of_keys_is_int64_of_one_dim,
+        two_tensors_are_not_an_absent_file, keys_stay_within_their_memory,
         a_million_keys_are_found};
     return suite_run("keys", tests, sizeof tests / sizeof tests[0]);
 }
