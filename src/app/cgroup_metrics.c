@@ -8,6 +8,7 @@
 #include "sys/cgroup_stat.h"
 #include "sys/memory_limit.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,14 +97,17 @@ static int64_t number(const struct seen *seen, size_t row)
 }
 
 /* The difference of two files, read one after the other, may go back by a little; a counter
- * never does. */
+ * never does, unless it was gone. */
 static void show(size_t row, int64_t n)
 {
     double value = (double)n * families[rows[row].family].unit;
     bool counter = families[rows[row].family].kind != PN_GAUGE;
 
-    if (n >= 0 && (!counter || value > pn_metric_value(series[row])))
-        pn_metric_set(series[row], value);
+    if (n < 0)
+        value = (double)NAN;
+    else if (counter && value < pn_metric_value(series[row]))
+        return;
+    pn_metric_set(series[row], value);
 }
 
 static void collect(void *ctx)
@@ -119,17 +123,13 @@ static void collect(void *ctx)
 
 void pn_cgroup_metrics(struct pn_metrics *metrics)
 {
-    struct seen seen;
-
-    if (!look(&seen))
-        return;
     for (size_t i = 0; i < ROWS; i++) {
         int f = rows[i].family;
         struct pn_label label = {families[f].label, rows[i].value};
 
-        if (number(&seen, i) >= 0)
-            series[i] = pn_metric_get(metrics, families[f].kind, families[f].name,
-                families[f].help, &label, label.name != NULL);
+        series[i] = pn_metric_get(metrics, families[f].kind, families[f].name,
+            families[f].help, &label, label.name != NULL);
+        pn_metric_set(series[i], (double)NAN);
     }
     pn_metrics_on_collect(metrics, collect, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the kernel did to us, as metrics: throttling, pressure and memory of the control groups,
- * read at each scrape. What this machine does not have is not shown. */
+ * read at each scrape. What the kernel does not show at a scrape is not on its page: a limit
+ * may be set and lifted while we run. */
 #ifndef PN_APP_CGROUP_METRICS_H
 #define PN_APP_CGROUP_METRICS_H
 

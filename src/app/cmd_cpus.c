@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TOLERANCE_MILLI = 50 }; /* of a whole number; as the allotment's */
+
 struct cpus_options {
     bool json;
     const char *sysroot;
@@ -127,18 +129,36 @@ static void print_pinning(const struct view *v)
                                : "its NUMA node cannot be chosen: first touch decides");
 }
 
+/* Of a quota that decides: one of all allowed CPUs or more never runs out. */
+static void print_quota_advice(const struct pn_allotment *a)
+{
+    int64_t quota_milli = a->cgroup.quota_milli;
+    int64_t spare_milli = quota_milli - (int64_t)a->cpus * 1000;
+
+    if (quota_milli < 0 || quota_milli >= (int64_t)a->affinity * 1000)
+        return;
+    if (spare_milli > TOLERANCE_MILLI && spare_milli < 1000)
+        printf("advice     the quota's last 0.%03" PRId64
+               " CPU is left to I/O: a whole number "
+               "wastes nothing\n",
+            spare_milli);
+    else if (spare_milli < -TOLERANCE_MILLI && a->cpus == 1)
+        printf("advice     the one worker will be throttled at 0.%03" PRId64
+               " CPU: a quota of a whole CPU avoids it\n",
+            quota_milli);
+    else if (spare_milli < -TOLERANCE_MILLI)
+        printf("advice     %zu busy workers will be throttled at %" PRId64 ".%03" PRId64
+               " CPUs: a quota of %zu avoids it\n",
+            a->cpus, quota_milli / 1000, quota_milli % 1000, a->cpus);
+}
+
 /* What to do about it, where there is something. */
 static void print_advice(const struct view *v)
 {
     const struct pn_allotment *a = &v->allotment;
     size_t visible = a->online > a->affinity ? a->online : a->affinity;
-    int64_t spare_milli = a->cgroup.quota_milli - (int64_t)a->cpus * 1000;
 
-    if (a->source == PN_FROM_QUOTA && spare_milli > 50)
-        printf("advice     the quota's last 0.%03" PRId64
-               " CPU is left to I/O: a whole number "
-               "wastes nothing\n",
-            spare_milli);
+    print_quota_advice(a);
     if (visible > a->cpus)
         printf(
             "advice     %zu CPUs can be seen and %zu used: tell the pod's other libraries "

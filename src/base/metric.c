@@ -3,7 +3,9 @@
  * The metric registry.
  *
  * Two lists: families in the order they were made, and each family's series. Both change only
- * under the lock; the numbers inside a series are atomics that need none. */
+ * under the lock; the numbers inside a series are atomics that need none. A render holds a lock
+ * of its own throughout, so that a page is what one run of the collectors saw, and the lists'
+ * only while it prints: who makes a series never waits for a collector. */
 #include "base/metric.h"
 
 #include "base/log.h"
@@ -71,8 +73,10 @@ struct collector {
 };
 
 struct pn_metrics {
-    pthread_mutex_t mu; /* guards all below */
+    pthread_mutex_t mu; /* guards families; taken last */
     struct family *families;
+
+    pthread_mutex_t render_mu; /* guards the collectors and what they touch */
     struct collector collectors[COLLECTORS_MAX];
     size_t n_collectors;
 };
@@ -84,6 +88,7 @@ enum pn_code pn_metrics_open(struct pn_metrics **out, struct pn_error *err)
     if (!m)
         return pn_fail(err, PN_EXHAUSTED, "metrics: out of memory");
     pthread_mutex_init(&m->mu, NULL);
+    pthread_mutex_init(&m->render_mu, NULL);
     *out = m;
     return PN_OK;
 }
@@ -118,6 +123,7 @@ void pn_metrics_close(struct pn_metrics *m)
         next = f->next;
         family_free(f);
     }
+    pthread_mutex_destroy(&m->render_mu);
     pthread_mutex_destroy(&m->mu);
     pn_free(m);
 }
@@ -283,11 +289,11 @@ void pn_metrics_on_collect(struct pn_metrics *m, void (*collect)(void *ctx), voi
 {
     if (!m)
         return;
-    pthread_mutex_lock(&m->mu);
+    pthread_mutex_lock(&m->render_mu);
     bool full = m->n_collectors == COLLECTORS_MAX;
     if (!full)
         m->collectors[m->n_collectors++] = (struct collector){collect, ctx};
-    pthread_mutex_unlock(&m->mu);
+    pthread_mutex_unlock(&m->render_mu);
     assert(!full);
     if (full)
         pn_log(PN_LOG_ERROR, "metrics: more than %d collectors", COLLECTORS_MAX);
@@ -295,9 +301,7 @@ void pn_metrics_on_collect(struct pn_metrics *m, void (*collect)(void *ctx), voi
 
 static void add_number(struct pn_str *out, double v)
 {
-    if (isnan(v))
-        pn_str_add(out, "NaN", 3);
-    else if (isinf(v))
+    if (isinf(v))
         pn_str_add(out, v > 0 ? "+Inf" : "-Inf", 4);
     else if (v == floor(v) && fabs(v) < 1e15)
         pn_str_printf(out, "%.0f", v);
@@ -331,7 +335,7 @@ static void add_histogram(struct pn_str *out, const struct pn_metric *s)
     pn_str_printf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, s->labels, close, count);
 }
 
-static void add_series(struct pn_str *out, const struct pn_metric *s)
+static void add_series(struct pn_str *out, const struct pn_metric *s, double gauge)
 {
     switch (s->family->kind) {
     case PN_COUNTER:
@@ -341,7 +345,7 @@ static void add_series(struct pn_str *out, const struct pn_metric *s)
     case PN_GAUGE:
     case PN_COUNTER_READ:
         add_name(out, s);
-        add_number(out, atomic_load(&s->gauge));
+        add_number(out, gauge);
         pn_str_add(out, "\n", 1);
         break;
     case PN_HISTOGRAM:
@@ -350,7 +354,7 @@ static void add_series(struct pn_str *out, const struct pn_metric *s)
     }
 }
 
-static void add_family(struct pn_str *out, const struct family *f)
+static void announce(struct pn_str *out, const struct family *f)
 {
     static const char *const kinds[] = {
         [PN_COUNTER] = "counter",
@@ -358,24 +362,36 @@ static void add_family(struct pn_str *out, const struct family *f)
         [PN_HISTOGRAM] = "histogram",
         [PN_COUNTER_READ] = "counter",
     };
-    if (!f->series)
-        return;
     pn_str_printf(out, "# HELP %s ", f->name);
     add_escaped(out, f->help, false);
     pn_str_printf(out, "\n# TYPE %s %s\n", f->name, kinds[f->kind]);
-    for (const struct pn_metric *s = f->series; s; s = s->next)
-        add_series(out, s);
+}
+
+static void add_family(struct pn_str *out, const struct family *f)
+{
+    bool announced = false;
+    for (const struct pn_metric *s = f->series; s; s = s->next) {
+        double gauge = atomic_load(&s->gauge); /* 0 in the other kinds */
+        if (isnan(gauge))
+            continue;
+        if (!announced)
+            announce(out, f);
+        announced = true;
+        add_series(out, s, gauge);
+    }
 }
 
 enum pn_code pn_metrics_render(
     struct pn_metrics *m, struct pn_str *out, struct pn_error *err)
 {
-    pthread_mutex_lock(&m->mu);
+    pthread_mutex_lock(&m->render_mu);
     for (size_t i = 0; i < m->n_collectors; i++)
         m->collectors[i].collect(m->collectors[i].ctx);
+    pthread_mutex_lock(&m->mu);
     for (const struct family *f = m->families; f; f = f->next)
         add_family(out, f);
     pthread_mutex_unlock(&m->mu);
+    pthread_mutex_unlock(&m->render_mu);
     if (out->failed)
         return pn_fail(err, PN_EXHAUSTED, "metrics page: out of memory");
     return PN_OK;

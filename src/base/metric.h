@@ -4,7 +4,8 @@
  *
  * Life: a metric is made once (when its labels are known) and then only touched through its
  * handle, with atomics: no lock, no allocation on the request path. Values that must be read
- * at scrape time come from collectors.
+ * at scrape time come from collectors. A gauge or counter read that is NaN is unset and not
+ * printed, nor is a family without a printed series: what may come and go is made once.
  * Source: Prometheus exposition formats, text format 0.0.4. */
 #ifndef PN_BASE_METRIC_H
 #define PN_BASE_METRIC_H
@@ -42,12 +43,15 @@ struct pn_metric *pn_metric_get(struct pn_metrics *m, enum pn_metric_kind kind,
 /* Remove a series (its model version is gone). The handle must not be used again. */
 void pn_metric_drop(struct pn_metrics *m, struct pn_metric *series);
 
-void pn_metric_add(struct pn_metric *series, int64_t n);    /* counter (n >= 0), gauge */
-void pn_metric_set(struct pn_metric *series, double value); /* gauge, counter read */
+void pn_metric_add(struct pn_metric *series, int64_t n); /* counter (n >= 0), gauge */
+/* Gauge, counter read. NaN unsets it until the next set; a new one is 0. */
+void pn_metric_set(struct pn_metric *series, double value);
 void pn_metric_observe_ns(struct pn_metric *series, uint64_t ns); /* histogram */
 double pn_metric_value(const struct pn_metric *series); /* counter, gauge; for tests */
 
-/* Called under the registry's lock at each render; sets gauges through their handles. */
+/* Called at each render, one collector at a time and in one render at a time, without the lock
+ * that makers and droppers of series take: files may be read. Sets series that nobody drops,
+ * through their handles; neither renders nor adds collectors. */
 void pn_metrics_on_collect(struct pn_metrics *m, void (*collect)(void *ctx), void *ctx);
 
 /* All families in the order they were made. Returns PN_OK or PN_EXHAUSTED. */

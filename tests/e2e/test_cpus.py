@@ -143,6 +143,27 @@ def test_advice_for_people(tmp_path):
     assert "64 CPUs can be seen and 2 used" in said and "OMP_NUM_THREADS=2" in said
 
 
+@pytest.mark.parametrize("milli, affinity, options, expected", [
+    (500, "0-63", [], "the one worker will be throttled at 0.500 CPU"),
+    (30, "0-63", [], "the one worker will be throttled at 0.030 CPU"),
+    (500, "0", [], "the one worker will be throttled at 0.500 CPU"),
+    (1900, "0-63", [], "the quota's last 0.900 CPU is left to I/O"),
+    (2500, "0-63", ["--cpu-rounding=ceil"], "3 busy workers will be throttled at 2.500 CPUs"),
+    (960, "0-63", [], None), (1000, "0-63", [], None), (1040, "0-63", [], None),
+    (1990, "0-63", [], None),
+    (2500, "0-1", [], None)])  # two CPUs never use it up
+def test_advice_on_a_quota(tmp_path, milli, affinity, options, expected):
+    root = tree(tmp_path, affinity, **{
+        "proc/self/cgroup": "0::/\n", "proc/self/mountinfo": V2,
+        "sys/fs/cgroup/cpu.max": f"{milli * 100} 100000\n"})
+    said = run("cpus", root, *options).stdout
+    assert f"{milli / 1000:.3f} CPUs" in said
+    if expected:
+        assert f"advice     {expected}" in said
+    else:
+        assert "throttled" not in said and "left to I/O" not in said
+
+
 def test_no_such_tree(tmp_path):
     result = run("cpus", f"--sysroot={tmp_path}/absent")
     assert result.returncode == 2

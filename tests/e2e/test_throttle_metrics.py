@@ -72,6 +72,23 @@ def test_memory():
             assert seen['pinnace_memory_events_total{event="oom_kill"}'] == 0
 
 
+def test_limit_set_and_lifted():
+    """Each scrape shows what there is at that moment."""
+    name = "pinnace_memory_limit_bytes"
+    with group("memory") as limited:
+        with Server(options=["--builtin-models"], pages=True,
+                    command_prefix=inside(limited)) as server:
+            first = metrics(server).get(name)  # that of a level above, or none
+            if first is None:
+                assert name not in server.get("/metrics")[1]
+            limited.set("memory.limit_in_bytes", 512 << 20)
+            assert metrics(server)[name] == 512 << 20
+            limited.set("memory.limit_in_bytes", 768 << 20)
+            assert metrics(server)[name] == 768 << 20
+            limited.set("memory.limit_in_bytes", -1)
+            assert metrics(server).get(name) == first
+
+
 def test_what_is_not_there_is_not_shown():
     if own_path("memory") is None:
         pytest.skip("this machine shows all of version 2")

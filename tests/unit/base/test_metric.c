@@ -117,13 +117,37 @@ START_TEST(odd_gauges)
     static const struct {
         double value;
         const char *text;
-    } rows[] = {{(double)NAN, "g NaN\n"}, {(double)INFINITY, "g +Inf\n"},
-        {-(double)INFINITY, "g -Inf\n"}, {12345678, "g 12345678\n"}, {-3, "g -3\n"},
-        {1e300, "g 1.0000000000000001e+300\n"}, {0.1, "g 0.10000000000000001\n"}};
+    } rows[] = {{(double)INFINITY, "g +Inf\n"}, {-(double)INFINITY, "g -Inf\n"},
+        {12345678, "g 12345678\n"}, {-3, "g -3\n"}, {1e300, "g 1.0000000000000001e+300\n"},
+        {0.1, "g 0.10000000000000001\n"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         open_registry();
         pn_metric_set(pn_metric_get(m, PN_GAUGE, "g", "G.", NULL, 0), rows[i].value);
         ck_assert_ptr_nonnull(strstr(page(), rows[i].text));
+    }
+}
+END_TEST
+
+START_TEST(unset_series_are_not_shown)
+{
+    static const enum pn_metric_kind kinds[] = {PN_GAUGE, PN_COUNTER_READ};
+    for (size_t i = 0; i < 2; i++) {
+        open_registry();
+        struct pn_label a = {"v", "1"}, b = {"v", "2"};
+        struct pn_metric *x = pn_metric_get(m, kinds[i], "g", "G.", &a, 1);
+        struct pn_metric *y = pn_metric_get(m, kinds[i], "g", "G.", &b, 1);
+        pn_metric_set(x, (double)NAN);
+        pn_metric_set(y, (double)NAN);
+        struct pn_str s = {0};
+        ck_assert_int_eq(pn_metrics_render(m, &s, NULL), PN_OK);
+        ck_assert_uint_eq(s.len, 0);
+        pn_metric_set(y, 5);
+        ck_assert_int_eq(pn_metrics_render(m, &s, NULL), PN_OK);
+        ck_assert_str_eq(s.data, i == 0 ? "# HELP g G.\n# TYPE g gauge\ng{v=\"2\"} 5\n"
+                                        : "# HELP g G.\n# TYPE g counter\ng{v=\"2\"} 5\n");
+        pn_str_fini(&s);
+        pn_metric_set(y, (double)NAN);
+        ck_assert_str_eq(page(), "");
     }
 }
 END_TEST
@@ -171,6 +195,65 @@ START_TEST(collectors_run_at_each_render)
 }
 END_TEST
 
+static void *make_and_drop(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 100; i++)
+        pn_metric_drop(m, pn_metric_get(m, PN_COUNTER, "c", "C.", NULL, 0));
+    return NULL;
+}
+
+/* Returns only when another thread could make series. */
+static void collect_beside(void *ctx)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, make_and_drop, NULL), 0);
+    pthread_join(thread, NULL);
+    pn_metric_add(ctx, 1);
+}
+
+/* What is wrong here ends in a timeout. */
+START_TEST(nobody_waits_for_a_collector)
+{
+    open_registry();
+    pn_metrics_on_collect(
+        m, collect_beside, pn_metric_get(m, PN_GAUGE, "g", "G.", NULL, 0));
+    ck_assert_str_eq(page(), "# HELP g G.\n# TYPE g gauge\ng 1\n");
+}
+END_TEST
+
+static void collect_plain(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+static void *render(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 200; i++) {
+        struct pn_str s = {0};
+        ck_assert_int_eq(pn_metrics_render(m, &s, NULL), PN_OK);
+        pn_str_fini(&s);
+    }
+    return NULL;
+}
+
+START_TEST(collectors_run_one_at_a_time)
+{
+    open_registry();
+    int runs = 0;
+    pn_metrics_on_collect(m, collect_plain, &runs);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(
+            pthread_create(&threads[i], NULL, i < 2 ? render : make_and_drop, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_int_eq(runs, 400);
+    pn_metrics_close(m);
+}
+END_TEST
+
 static void *hammer(void *arg)
 {
     struct pn_metric **s = arg;
@@ -205,7 +288,8 @@ int main(void)
     const TTest *const tests[] = {an_empty_registry_is_an_empty_page,
         families_are_announced_once, counters_kept_elsewhere, labels_are_escaped,
         histograms_are_cumulative, a_histogram_without_labels, odd_gauges,
-        dropped_series_are_gone, null_series_are_no_ops, collectors_run_at_each_render,
-        no_update_is_lost_and_none_allocates};
+        unset_series_are_not_shown, dropped_series_are_gone, null_series_are_no_ops,
+        collectors_run_at_each_render, nobody_waits_for_a_collector,
+        collectors_run_one_at_a_time, no_update_is_lost_and_none_allocates};
     return suite_run("metric", tests, sizeof tests / sizeof tests[0]);
 }
