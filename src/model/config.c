@@ -132,6 +132,11 @@ static enum pn_code take_names(const char *file, const Inference__ModelConfig *m
         return pn_fail(err, PN_INVALID,
             "%s: platform \"%s\": expected onnxruntime_onnx or pinnace_table", file,
             c->platform);
+    if (strcmp(c->backend, "pinnace_table") == 0)
+        return pn_fail(err, PN_INVALID,
+            "%s: backend \"pinnace_table\": a table has no backend; write platform: "
+            "\"pinnace_table\" instead",
+            file);
     if (strcmp(c->backend, backends[0]) != 0 && strcmp(c->backend, backends[1]) != 0)
         return pn_fail(
             err, PN_INVALID, "%s: backend \"%s\": expected onnxruntime", file, c->backend);
@@ -187,7 +192,7 @@ static enum pn_code take_policy(const char *file, const Inference__ModelVersionP
     }
 }
 
-/* A map: the last of equal keys counts. */
+/* A map: of two equal keys neither may win silently. */
 static enum pn_code take_parameters(const char *file, const Inference__ModelConfig *m,
     const struct pn_config_policy *p, struct pn_model_config *c, struct pn_error *err)
 {
@@ -201,13 +206,15 @@ static enum pn_code take_parameters(const char *file, const Inference__ModelConf
         return pn_fail(err, PN_INVALID, "%s: parameters without a key", file);
     for (size_t i = 0; i < m->n_parameters; i++) {
         const Inference__ModelConfig__ParametersEntry *e = m->parameters[i];
-        size_t at = 0;
-        while (at < c->n_params && strcmp(c->param_keys[at], e->key) != 0)
-            at++;
-        c->param_keys[at] = e->key;
-        c->param_values[at] = e->value ? e->value->string_value : "";
-        c->param_lines[at] = p->key_lines[i];
-        c->n_params += at == c->n_params;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(c->param_keys[k], e->key) == 0)
+                return pn_fail(err, PN_INVALID,
+                    "%s:%zu: parameter \"%.100s\" is given twice; the first is in line %zu",
+                    file, p->key_lines[i], e->key, c->param_lines[k]);
+        c->param_keys[i] = e->key;
+        c->param_values[i] = e->value ? e->value->string_value : "";
+        c->param_lines[i] = p->key_lines[i];
+        c->n_params++;
     }
     return PN_OK;
 }

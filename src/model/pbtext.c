@@ -353,17 +353,19 @@ static enum pn_code parse_list(
 
 /* ---- fields -------------------------------------------------------------------------- */
 
-/* A field that is not repeated must come once, and one of a oneof only. */
+/* A field that is not repeated must come once, and one of a oneof only. @lines: where each
+ * field of the message came, 0 for not yet. */
 static enum pn_code check_once(struct parser *p, ProtobufCMessage *m,
-    const ProtobufCFieldDescriptor *f, uint64_t *seen)
+    const ProtobufCFieldDescriptor *f, size_t lines[MAX_FIELDS])
 {
-    uint64_t bit = (uint64_t)1 << (f - m->descriptor->fields);
+    size_t *line = &lines[f - m->descriptor->fields];
     int which = 0;
     if (f->label == PROTOBUF_C_LABEL_REPEATED)
         return PN_OK;
-    if (*seen & bit)
-        return pn_pbtext_fail(&p->lex, p->err, "field \"%s\" is given twice", p->path);
-    *seen |= bit;
+    if (*line > 0)
+        return pn_pbtext_fail(&p->lex, p->err,
+            "field \"%s\" is given twice; the first is in line %zu", p->path, *line);
+    *line = p->lex.token.line;
     if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
         memcpy(&which, (char *)m + f->quantifier_offset, sizeof which);
     if (which != 0)
@@ -404,12 +406,13 @@ static enum pn_code visit(struct parser *p)
     return code;
 }
 
-static enum pn_code parse_field(struct parser *p, ProtobufCMessage *m, uint64_t *seen)
+static enum pn_code parse_field(
+    struct parser *p, ProtobufCMessage *m, size_t lines[MAX_FIELDS])
 {
     const ProtobufCFieldDescriptor *f = NULL;
     enum pn_code code = find_field(p, m, &f);
     if (code == PN_OK)
-        code = check_once(p, m, f, seen);
+        code = check_once(p, m, f, lines);
     if (code == PN_OK)
         code = visit(p);
     if (code == PN_OK)
@@ -431,13 +434,13 @@ static enum pn_code parse_field(struct parser *p, ProtobufCMessage *m, uint64_t 
 
 static enum pn_code parse_message(struct parser *p, ProtobufCMessage *m, char end)
 {
-    uint64_t seen = 0;
+    size_t lines[MAX_FIELDS] = {0};
     size_t path_len = p->path_len;
     while (end ? !is_symbol(p, end) : p->lex.token.kind != PN_PBTEXT_END) {
         if (p->lex.token.kind == PN_PBTEXT_END)
             return pn_pbtext_fail(
                 &p->lex, p->err, "field \"%s\": no %c at its end", p->path, end);
-        enum pn_code code = parse_field(p, m, &seen);
+        enum pn_code code = parse_field(p, m, lines);
         if (code != PN_OK)
             return code;
         p->path_len = path_len;

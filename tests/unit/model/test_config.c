@@ -21,8 +21,8 @@ static const char whole[] =
     "default_model_filename: \"m\\x6fdel\\056\\u006fnnx\"\n"
     "version_policy: { specific { versions: [1, 3] versions: 7 } }\n"
     "parameters { key: \"operation\" value { string_value: \"topk\" } }\n"
-    "parameters: { key: \"k\", value: { string_value: \"5\" } }\n"
-    "parameters { key: \"k\" value { string_value: \"6\" } }\n"
+    "parameters: { key: \"k\", value: { string_value: \"6\" } }\n"
+    "\n"
     "instance_group [ { kind: KIND_GPU count: 2 gpus: [0, 1] } ]\n"
     "instance_group { kind: KIND_CPU }\n"
     "dynamic_batching { preferred_batch_size: [4, 8] max_queue_delay_microseconds: 100 }\n"
@@ -66,6 +66,7 @@ START_TEST(everything_that_is_used)
     ck_assert_uint_eq(c.n_params, 2);
     ck_assert_str_eq(c.param_keys[1], "k");
     ck_assert_str_eq(c.param_values[1], "6");
+    ck_assert_uint_eq(c.param_lines[1], 13);
     ck_assert_str_eq(c.warnings.data,
         "config.pbtxt:15: instance_group has no effect and is ignored\n"
         "config.pbtxt:17: dynamic_batching has no effect and is ignored\n"
@@ -115,7 +116,15 @@ static const struct {
         "config.pbtxt:2: field \"model_transaction_policy.decoupled\""},
     {"input { name: \"x\" data_type: TYPE_FP32 dims: 1\n allow_ragged_batch: true }",
         "config.pbtxt:2: field \"input.allow_ragged_batch\""},
-    {"name: \"a\" name: \"b\"", "config.pbtxt:1:11: field \"name\" is given twice"},
+    {"name: \"a\"\nname: \"b\"",
+        "config.pbtxt:2:1: field \"name\" is given twice; the first is in line 1"},
+    {"backend: \"onnxruntime\" backend: \"onnxruntime\"",
+        "field \"backend\" is given twice"},
+    {"version_policy { }\nversion_policy { }", "field \"version_policy\" is given twice"},
+    {"parameters { key: \"a\"\nkey: \"b\" }", "field \"parameters.key\" is given twice"},
+    {"parameters { key: \"k\" }\nparameters { key: \"j\" }\nparameters { key: \"k\" }",
+        "config.pbtxt:3: parameter \"k\" is given twice; the first is in line 1"},
+    {"parameters { value { string_value: \"5\" } }", "parameters without a key"},
     {"version_policy { latest { } all { } }",
         "field \"version_policy.all\" excludes \"latest\""},
     {"name \"a\"", "config.pbtxt:1:6: field \"name\": expected :, got \"a\""},
@@ -148,6 +157,7 @@ static const struct {
     {"platform: \"tensorrt_plan\"",
         "platform \"tensorrt_plan\": expected onnxruntime_onnx"},
     {"backend: \"python\"", "backend \"python\": expected onnxruntime"},
+    {"backend: \"pinnace_table\"", "write platform: \"pinnace_table\" instead"},
     {"default_model_filename: \"../m\"", "default_model_filename \"../m\""},
     {"version_policy { specific { } }", "specific names no version"},
     {"version_policy { specific { versions: 0 } }", "version 0: expected 1 or more"},
