@@ -528,7 +528,8 @@ def test_encoder_refusals(ask):
     ({"encoder": "taken"}, 'encoder "taken": its input "IDS" has a name'),
     ({"encoder": "wide"}, r'encoder "wide": output "POOLED": expected FP32 \[-1,3\], got'),
     ({"encoder": "broken"}, 'encoder: model "broken" failed to load: version 1'),
-    ({"encoder": "taken", "operation": "pool"}, ".*parameter \"encoder\": operation pool has"),
+    ({"encoder": "taken", "operation": "pool"},
+     ".*parameter \"encoder\" means nothing to operation pool"),
 ])
 def test_encoder_that_cannot_be(tmp_path, parameters, message):
     np.save(tmp_path / "small.npy", small_rows())
