@@ -15,6 +15,7 @@ struct pn_table_encoder {
     const char *name;           /* lives as long as the model */
     void (*release)(void *ctx); /* once nobody uses ->model any more; may be NULL */
     void *ctx;
+    int64_t max_batch_size; /* of its own configuration; 0 for any number of rows */
 };
 
 struct pn_table_model_options {

@@ -23,6 +23,21 @@ static bool reserve_encoded(void *ctx, size_t bytes)
     return run->reserve(run->place_ctx, bytes);
 }
 
+/* Serving holds requests to the table's own limit, and knows nothing of the encoder's. */
+static enum pn_code check_batch(struct table_run *r)
+{
+    int64_t most = r->model->encoder.max_batch_size;
+    for (size_t i = 0; most > 0 && i < r->model->n_encoder_inputs; i++) {
+        const struct pn_tensor *t = &r->run->inputs[i];
+        if (t->dtype == PN_DTYPE_NONE || t->rank == 0 || t->dims[0] <= most)
+            continue;
+        return pn_fail(r->err, PN_INVALID,
+            "input \"%s\": expected at most %lld rows (max_batch_size), got %lld",
+            r->model->base.inputs[i].name, (long long)most, (long long)t->dims[0]);
+    }
+    return PN_OK;
+}
+
 /* Run the encoder on the request's first inputs; *out is its output, in the run's memory. */
 static enum pn_code encode(struct table_run *r, struct pn_tensor *out)
 {
@@ -52,7 +67,9 @@ static enum pn_code encoded_query(struct table_run *r, struct pn_tensor *out)
     const struct table_model *m = r->model;
     const struct pn_tensor_info info = {
         "QUERY", PN_FP32, 2, {-1, (int64_t)pn_table_dim(m->table)}, 0};
-    enum pn_code code = encode(r, out);
+    enum pn_code code = check_batch(r);
+    if (code == PN_OK)
+        code = encode(r, out);
     if (code == PN_OK && !pn_tensor_fits(out, &info))
         code = pn_fail(r->err, PN_INVALID, "its output: expected %s, got %s",
             pn_shape_text(expected, info.dtype, info.dims, info.rank),

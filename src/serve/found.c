@@ -139,7 +139,8 @@ static enum pn_code open_encoder(
     *out = (struct pn_table_encoder){.model = e->model,
         .name = e->scan.models[0].name,
         .release = opened_encoder_close,
-        .ctx = e};
+        .ctx = e,
+        .max_batch_size = e->scan.models[0].config.max_batch_size};
     return PN_OK;
 }
 

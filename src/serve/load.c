@@ -197,7 +197,8 @@ static enum pn_code open_table(struct pn_serve *s, struct pn_version *v,
         encoder = (struct pn_table_encoder){.model = held->opened,
             .name = held->model,
             .release = release_version,
-            .ctx = held};
+            .ctx = held,
+            .max_batch_size = held->max_batch_size};
     }
     return pn_found_open_table(m, found, encoder, room_bytes, &v->opened, err);
 }

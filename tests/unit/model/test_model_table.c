@@ -65,23 +65,30 @@ static void files_remove(void)
 static struct pn_model *opened;
 static struct pn_error err;
 
-/* Open with the parameters of @text, pairs "key=value" with blanks between them. */
-static enum pn_code open_with(const char *text, struct pn_table_encoder encoder)
+static struct pn_model_config config;
+
+/* Read the parameters of @text, pairs "key=value" with blanks between them. What @table
+ * borrows lives until the next call. */
+static enum pn_code parse_with(const char *text, struct pn_table_config *table)
 {
-    char config[1024] = "platform: \"pinnace_table\"\n", key[32], value[64];
-    struct pn_model_config c;
-    struct pn_table_config table;
+    char lines[1024] = "platform: \"pinnace_table\"\n", key[32], value[64];
     int used;
     for (; sscanf(text, " %31[^=]=%63s%n", key, value, &used) == 2; text += used) {
-        size_t len = strlen(config);
-        (void)snprintf(config + len, sizeof config - len,
+        size_t len = strlen(lines);
+        (void)snprintf(lines + len, sizeof lines - len,
             "parameters { key: \"%s\" value { string_value: \"%s\" } }\n", key, value);
     }
     err = (struct pn_error){0};
+    pn_model_config_fini(&config);
+    enum pn_code code = pn_model_config_parse("c", lines, strlen(lines), &config, &err);
+    return code == PN_OK ? pn_table_config_parse("c", &config, table, &err) : code;
+}
+
+static enum pn_code open_with(const char *text, struct pn_table_encoder encoder)
+{
+    struct pn_table_config table;
     opened = NULL;
-    enum pn_code code = pn_model_config_parse("c", config, strlen(config), &c, &err);
-    if (code == PN_OK)
-        code = pn_table_config_parse("c", &c, &table, &err);
+    enum pn_code code = parse_with(text, &table);
     if (code == PN_OK) {
         const struct pn_table_model_options options = {.config = &table,
             .root = folder,
@@ -90,7 +97,7 @@ static enum pn_code open_with(const char *text, struct pn_table_encoder encoder)
         code = pn_model_open_table(&options, encoder, &opened, &err);
     } else if (encoder.release)
         encoder.release(encoder.ctx);
-    pn_model_config_fini(&c);
+    pn_model_config_fini(&config);
     return code;
 }
 
@@ -176,12 +183,10 @@ START_TEST(parameters)
                                        "resident, pool, missing, keys, k, k_max, encoder");
     open_fails("file=t.npy\nmetric=cos", "c:3: parameter \"metric\": expected dot, cosine "
                                          "or l2 as string_value, got \"cos\"");
-    open_fails("file=t.npy k=11 k_max=10", "c: parameter \"k\": 11 is above k_max, 10");
+    open_fails("operation=topk k=11 k_max=10", "c: parameter \"k\": 11 is above k_max, 10");
     open_fails("file=t.npy k=0", "c:3: parameter \"k\": expected a whole number from 1 to "
                                  "1000000 as string_value, got "
                                  "\"0\"");
-    open_fails("operation=pool encoder=e",
-        "c: parameter \"encoder\": operation pool has no QUERY; score and topk have");
     ck_assert_int_eq(
         open_with("file=absent.npy", (struct pn_table_encoder){0}), PN_NOT_FOUND);
     ck_assert_int_eq(
@@ -189,6 +194,44 @@ START_TEST(parameters)
     ck_assert_ptr_nonnull(
         strstr(err.msg, "keys \"absent\": neither in /tmp/pn-absent nor in "));
     files_remove();
+}
+END_TEST
+
+/* Which operations take a parameter, in the order gather, pool, score, topk. */
+static const struct {
+    const char *parameter, *taken;
+} uses[] = {
+    {"tensor=t", "yyyy"},
+    {"file=f", "yyyy"},
+    {"resident=mmap", "yyyy"},
+    {"missing=zero", "yyyy"},
+    {"keys=f", "yyyy"},
+    {"pool=sum", "nynn"},
+    {"metric=dot", "nnyy"},
+    {"encoder=e", "nnyy"},
+    {"k=3", "nnny"},
+    {"k_max=30", "nnny"},
+};
+
+START_TEST(parameters_that_an_operation_does_not_use)
+{
+    static const char *const operations[] = {"gather", "pool", "score", "topk"};
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        for (size_t op = 0; op < 4; op++) {
+            char text[128];
+            struct pn_table_config table;
+            (void)snprintf(
+                text, sizeof text, "%s operation=%s", uses[i].parameter, operations[op]);
+            ck_assert_msg((parse_with(text, &table) == PN_OK) == (uses[i].taken[op] == 'y'),
+                "%s: %s", text, err.msg);
+        }
+    }
+    open_fails("metric=l2 file=t.npy",
+        "c:2: parameter \"metric\" means nothing to operation gather, which takes "
+        "operation, tensor, file, resident, missing, keys");
+    open_fails("operation=score file=t.npy k=3",
+        "c:4: parameter \"k\" means nothing to operation score, which takes operation, "
+        "metric, tensor, file, resident, missing, keys, encoder");
 }
 END_TEST
 
@@ -319,7 +362,8 @@ static void count_release(void *ctx)
 static struct pn_table_encoder encoder_of(const char *text)
 {
     open_must(text);
-    struct pn_table_encoder e = {opened, "e", count_release, opened};
+    struct pn_table_encoder e = {
+        .model = opened, .name = "e", .release = count_release, .ctx = opened};
     return e;
 }
 
@@ -352,6 +396,23 @@ START_TEST(encoder_becomes_the_query)
     e = encoder_of("file=t.npy");
     ck_assert_int_eq(open_with("file=absent encoder=e operation=topk", e), PN_NOT_FOUND);
     ck_assert_int_eq(released, 4);
+    files_remove();
+}
+END_TEST
+
+START_TEST(encoder_keeps_its_max_batch_size)
+{
+    const int64_t ids[] = {1, 2, 3};
+    struct pn_tensor in[4] = {tensor(PN_INT64, ids, 2, 1)};
+    files_make();
+    struct pn_table_encoder e = encoder_of("file=t.npy operation=pool");
+    e.max_batch_size = 2;
+    ck_assert_int_eq(open_with("file=t.npy operation=topk encoder=e k=2", e), PN_OK);
+    run_must(in);
+    in[0] = tensor(PN_INT64, ids, 3, 1);
+    run_fails(in, "encoder \"e\": input \"IDS\": expected at most 2 rows (max_batch_size), "
+                  "got 3");
+    pn_model_close(opened);
     files_remove();
 }
 END_TEST
@@ -475,8 +536,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {parameters, gathers_any_shape, pools_with_missing_rows,
-        finds_keys, k_in_every_form, encoder_becomes_the_query, runs_ask_before_they_take,
-        memory_runs_out, warm_runs_allocate_nothing};
+    const TTest *tests[] = {parameters, parameters_that_an_operation_does_not_use,
+        gathers_any_shape, pools_with_missing_rows, finds_keys, k_in_every_form,
+        encoder_becomes_the_query, encoder_keeps_its_max_batch_size,
+        runs_ask_before_they_take, memory_runs_out, warm_runs_allocate_nothing};
     return suite_run("model table", tests, sizeof tests / sizeof *tests);
 }
