@@ -9,10 +9,15 @@ find_library(OPENBLAS_SERIAL_LIBRARY openblas
     PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial
     NO_DEFAULT_PATH REQUIRED)
 get_filename_component(OPENBLAS_SERIAL_FOLDER ${OPENBLAS_SERIAL_LIBRARY} DIRECTORY)
+if(CMAKE_SYSROOT) # where the loader will find it, not where the linker does
+    string(REPLACE ${CMAKE_SYSROOT}/ / OPENBLAS_SERIAL_FOLDER ${OPENBLAS_SERIAL_FOLDER})
+endif()
 
 add_library(pinnace_openblas INTERFACE)
 target_include_directories(pinnace_openblas SYSTEM INTERFACE ${OPENBLAS_SERIAL_INCLUDE})
 target_link_libraries(pinnace_openblas INTERFACE ${OPENBLAS_SERIAL_LIBRARY})
 
-set(CMAKE_BUILD_RPATH ${OPENBLAS_SERIAL_FOLDER})
+# In the build folder too: what CMake writes there by itself ends with a colon, and the loader
+# would look for every library in the working directory.
 set(CMAKE_INSTALL_RPATH ${OPENBLAS_SERIAL_FOLDER})
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
