@@ -418,9 +418,7 @@ static enum pn_code take_loop(struct pn_onnx_reader *r, const struct pn_onnx_sco
     *taken = empty && !empty->rows && dynamo_bag(body, n, &bag);
     if (!*taken)
         return pn_fail(err, PN_UNIMPLEMENTED,
-            "operator Loop is not supported but as torch exports an EmbeddingBag that has "
-            "no "
-            "padding_idx");
+            "only the Loop of torch's EmbeddingBag without padding_idx is");
     const char *rows = pn_onnx_made_name(r, n->out[1], "rows");
     code = emit(r, n, &bag, rows, err);
     return code == PN_OK ? keep_sequence(r, n->out[1], rows, err) : code;

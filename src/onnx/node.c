@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "graph/fused.h"
 #include "onnx/field.h"
+#include "onnx/missing.h"
 #include "onnx/reader.h"
 #include "onnx/upgrade.h"
 #include "tensor/shape.h"
@@ -250,8 +251,9 @@ enum pn_code pn_onnx_emit(
         code = keep_tensors(r, n, err);
     if (code != PN_OK)
         return code;
-    return pn_graph_add_node(r->graph, n->domain, n->type, n->name, n->in, n->n_in, n->out,
+    code = pn_graph_add_node(r->graph, n->domain, n->type, n->name, n->in, n->n_in, n->out,
         n->n_out, n->attrs, n->n_attrs, &node, err);
+    return code == PN_UNIMPLEMENTED ? pn_onnx_missing_note(r, n, NULL, err) : code;
 }
 
 /* Constant's value_* forms: the attribute's name says the datatype, its kind the rank. */
@@ -299,7 +301,7 @@ static enum pn_code add_constant_node(
     return code == PN_OK ? pn_onnx_constant(r, n->out[0], t, err) : code;
 }
 
-static enum pn_code add_node(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
+static enum pn_code add_known(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
     struct pn_pb message, struct pn_onnx_node *n, struct pn_error *err)
 {
     bool taken;
@@ -308,7 +310,6 @@ static enum pn_code add_node(struct pn_onnx_reader *r, const struct pn_onnx_scop
         code = pn_onnx_bag(r, scope, message, n, &taken, err);
     if (code != PN_OK || taken)
         return code;
-    n->opset = pn_onnx_opset_of(scope, n->domain);
     if (n->opset == 0)
         return pn_fail(err, PN_INVALID, "its domain \"%s\" has no opset_import",
             *n->domain ? n->domain : "ai.onnx");
@@ -319,30 +320,56 @@ static enum pn_code add_node(struct pn_onnx_reader *r, const struct pn_onnx_scop
     return pn_onnx_upgrade(r, n, err);
 }
 
-enum pn_code pn_onnx_nodes(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
+static enum pn_code add_node(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
+    struct pn_pb message, struct pn_onnx_node *n, struct pn_error *err)
+{
+    n->opset = pn_onnx_opset_of(scope, n->domain);
+    enum pn_code code = add_known(r, scope, message, n, err);
+    if (code == PN_UNIMPLEMENTED)
+        code = pn_onnx_missing_note(r, n, err ? err->msg : NULL, err);
+    return code;
+}
+
+static enum pn_code read_node(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
+    struct pn_pb message, struct pn_error *err)
+{
+    struct pn_onnx_node node;
+    if (++r->n_nodes > PN_ONNX_MAX_NODES)
+        return pn_fail(err, PN_INVALID, "more than %d nodes", PN_ONNX_MAX_NODES);
+    enum pn_code code = pn_onnx_node_read(r, scope, message, &node, err);
+    if (code == PN_OK)
+        code = blame(&node, add_node(r, scope, message, &node, err), err);
+    return code;
+}
+
+static enum pn_code read_nodes(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
     struct pn_pb message, uint32_t wanted, struct pn_error *err)
 {
     uint32_t field;
     enum pn_pb_wire wire;
     while (pn_pb_next(&message, &field, &wire)) {
         struct pn_pb sub;
-        struct pn_onnx_node node;
         enum pn_code code;
         if (field != wanted) {
             code = pn_onnx_skip(&message, wire, "graph", err);
         } else {
-            if (++r->n_nodes > PN_ONNX_MAX_NODES)
-                return pn_fail(err, PN_INVALID, "more than %d nodes", PN_ONNX_MAX_NODES);
             code = pn_onnx_message(&message, wire, "node", &sub, err);
             if (code == PN_OK)
-                code = pn_onnx_node_read(r, scope, sub, &node, err);
-            if (code == PN_OK)
-                code = blame(&node, add_node(r, scope, sub, &node, err), err);
+                code = read_node(r, scope, sub, err);
         }
         if (code != PN_OK)
             return code;
     }
     return message.bad ? pn_onnx_bad(&message, "graph", err) : PN_OK;
+}
+
+enum pn_code pn_onnx_nodes(struct pn_onnx_reader *r, const struct pn_onnx_scope *scope,
+    struct pn_pb message, uint32_t wanted, struct pn_error *err)
+{
+    enum pn_code code = read_nodes(r, scope, message, wanted, err);
+    if (scope->depth > 0 || !r->missing || code == PN_EXHAUSTED)
+        return code;
+    return pn_onnx_missing_fail(r, err);
 }
 
 const char *pn_onnx_made_name(struct pn_onnx_reader *r, const char *stem, const char *what)

@@ -4,7 +4,8 @@
  *
  *     onnx.c ──> function.c ──> node.c ──> attribute.c ──> tensor_proto.c ──> external.c
  *     (model,     (inlining)     │ (names resolved, attributes bound)
- *      graph)                    └──> upgrade.c (rewritten, handed to the graph)
+ *      graph)                    ├──> upgrade.c (rewritten, handed to the graph)
+ *                                └──> missing.c (noted, told when all nodes are read)
  *
  * Threading: one reader, one thread. */
 #ifndef PN_ONNX_READER_H
@@ -31,6 +32,7 @@ enum {
 };
 
 struct pn_onnx_files;
+struct pn_onnx_missing;
 struct pn_onnx_sequence;
 struct pn_onnx_function;
 
@@ -44,6 +46,7 @@ struct pn_onnx_reader {
     size_t n_nodes;                     /* read so far */
     size_t made;                        /* numbers used in made-up names */
     struct pn_onnx_sequence *sequences; /* loop_bag.c's */
+    struct pn_onnx_missing *missing;    /* missing.c's; NULL while nothing is */
 };
 
 struct pn_onnx_opset {
@@ -105,7 +108,8 @@ PN_MUST_USE enum pn_code pn_onnx_attr_read(struct pn_onnx_reader *r,
 PN_MUST_USE enum pn_code pn_onnx_keep_bytes(struct pn_onnx_reader *r,
     const struct pn_span *span, struct pn_bytes *out, struct pn_error *err);
 
-/* Read every NodeProto of field @field of @message into the graph. */
+/* Read every NodeProto of field @field of @message into the graph. PN_UNIMPLEMENTED, with all
+ * of them, when the model's nodes are read and operators are missing. */
 PN_MUST_USE enum pn_code pn_onnx_nodes(struct pn_onnx_reader *r,
     const struct pn_onnx_scope *scope, struct pn_pb message, uint32_t field,
     struct pn_error *err);
@@ -124,7 +128,8 @@ PN_MUST_USE enum pn_code pn_onnx_bag(struct pn_onnx_reader *r,
     const struct pn_onnx_scope *scope, struct pn_pb message, const struct pn_onnx_node *n,
     bool *taken, struct pn_error *err);
 
-/* Hand a node in its newest form to the graph: inputs must have been made, outputs not. */
+/* Hand a node in its newest form to the graph: inputs must have been made, outputs not. One
+ * whose operator the graph has not is noted as missing. */
 PN_MUST_USE enum pn_code pn_onnx_emit(
     struct pn_onnx_reader *r, const struct pn_onnx_node *n, struct pn_error *err);
 

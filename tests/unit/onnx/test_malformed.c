@@ -240,6 +240,62 @@ START_TEST(wrong_order_and_names)
 }
 END_TEST
 
+/* A node with a name and a domain. */
+static void add_named(struct parts *p, const char *domain, const char *type,
+    const char *name, const char *in, const char *out)
+{
+    struct pb_out n = node(type, in, out);
+    pb_text(&n, 3, name);
+    pb_text(&n, 7, domain);
+    pb_sub(&p->graph, 1, &n);
+}
+
+START_TEST(all_missing_operators_at_once)
+{
+    struct parts p;
+    start(&p, 17);
+    add_opset(&p, "com.example", 2);
+    add_port(&p, 11, "x", 1, 4);
+    add_port(&p, 12, "y", 1, 4);
+    add_named(&p, "", "NonZero", "first", "x", "a");
+    add_named(&p, "com.example", "Fancy", "", "a", "b"); /* reads what none can make */
+    add_named(&p, "", "Identity", "known", "b", "c");
+    add_named(&p, "", "NonZero", "second", "c", "d");
+    add_named(&p, "", "GroupNormalization", "gn", "d", "y");
+    refused(&p, PN_UNIMPLEMENTED,
+        "3 operators are not supported: NonZero (ai.onnx 17, 2 nodes, first \"first\"); "
+        "Fancy (com.example 2, 1 node, first makes \"b\"); "
+        "GroupNormalization (ai.onnx 17, 1 node, first \"gn\"): opset 17: its scale and "
+        "bias are for each group");
+    start(&p, 17); /* what is wrong behind them does not hide them */
+    add_port(&p, 11, "x", 1, 4);
+    add_port(&p, 12, "y", 1, 4);
+    add_named(&p, "", "NonZero", "first", "x", "a");
+    add_named(&p, "", "Identity", "", "absent", "y");
+    refused(&p, PN_UNIMPLEMENTED, "1 operator is not supported: NonZero (");
+}
+END_TEST
+
+START_TEST(more_missing_operators_than_a_sentence_holds)
+{
+    static struct parts p;
+    char name[16];
+    struct pn_error err;
+    for (int n = 20; n <= 70; n += 50) {
+        start_identity(&p);
+        for (int i = 0; i < n; i++) {
+            (void)snprintf(name, sizeof name, "Absent%d", i);
+            add_named(&p, "", name, "", "x", name);
+        }
+        ck_assert_int_eq(finish(&p, -1, &err), PN_UNIMPLEMENTED);
+        ck_assert_ptr_nonnull(
+            strstr(err.msg, n < 64 ? "20 operators are" : "more than 64 operators are"));
+        ck_assert_ptr_nonnull(strstr(err.msg, "; and "));
+        ck_assert_str_eq(err.msg + strlen(err.msg) - 5, " more");
+    }
+}
+END_TEST
+
 START_TEST(operators_that_are_missing)
 {
     struct parts p;
@@ -250,7 +306,8 @@ START_TEST(operators_that_are_missing)
     pb_sub(&attr, 6, &graph);
     pb_sub(&n, 5, &attr);
     pb_sub(&p.graph, 1, &n);
-    refused(&p, PN_UNIMPLEMENTED, "operator If is not supported");
+    refused(&p, PN_UNIMPLEMENTED,
+        "1 operator is not supported: If (ai.onnx 17, 1 node, first makes \"z\")");
     start_identity(&p);
     n = node("Identity", "x", "z");
     pb_text(&n, 7, "com.example");
@@ -454,8 +511,9 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {truncated_anywhere, any_byte_wrong, not_a_model,
-        wrong_order_and_names, operators_that_are_missing, attributes_that_lie,
-        functions_without_end, functions_that_explode, sizes_that_lie,
+        wrong_order_and_names, all_missing_operators_at_once,
+        more_missing_operators_than_a_sentence_holds, operators_that_are_missing,
+        attributes_that_lie, functions_without_end, functions_that_explode, sizes_that_lie,
         external_data_stays_inside, external_data_needs_a_folder};
     return suite_run("onnx malformed", tests, sizeof tests / sizeof *tests);
 }
