@@ -79,11 +79,12 @@ struct rpc_call {
     grpc_byte_buffer *message;
     int closed_early;
 
-    /* owned by the I/O thread, then by whoever runs done() */
+    /* owned by the I/O thread, then by whoever runs encode() and done() */
     struct pn_arena arena;
     struct pn_request request;
     struct pn_wire_infer plan;
     struct pn_buffer *tensors;
+    grpc_byte_buffer *reply; /* between encode() and done() */
     bool admitted, overdue;
     uint64_t asked_ns; /* when its message was asked for, while it is in rpc->first_wait */
     struct rpc_call *prev_wait, *next_wait;

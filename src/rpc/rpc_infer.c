@@ -103,11 +103,8 @@ static uint64_t deadline_ns(gpr_timespec deadline)
     return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
-static const char *peer_of(struct pn_request *request)
-{
-    return rpc_call_peer(request->owner);
-}
-
+static enum pn_code encode(
+    struct pn_request *request, const struct pn_response *response, struct pn_error *err);
 static void on_done(struct pn_request *request, const struct pn_response *response);
 
 void rpc_infer_message(struct rpc_call *call)
@@ -126,7 +123,7 @@ void rpc_infer_message(struct rpc_call *call)
     drop_message(call);
     call->request.arrival_ns = pn_clock_now_ns();
     call->request.deadline_ns = deadline_ns(call->deadline);
-    call->request.peer = peer_of;
+    call->request.encode = encode;
     call->request.done = on_done;
     call->request.owner = call;
     atomic_fetch_add(&call->rpc->in_serve, 1);
@@ -262,9 +259,9 @@ static enum pn_code reserve_exactly(
     return code;
 }
 
-/* The message in *out holds *reserved, then 0, until gRPC has let go of it. */
+/* The call's reply holds *reserved, then 0, until gRPC has let go of it. */
 static enum pn_code hand_over(struct rpc_call *call, const struct pn_wire_reply *wire,
-    size_t *reserved, grpc_byte_buffer **out, struct pn_error *err)
+    size_t *reserved, struct pn_error *err)
 {
     grpc_slice *slices = pn_arena_calloc(&call->arena, wire->n_pieces, sizeof *slices);
     struct rpc_reply *reply = slices ? reply_get(call->rpc, wire->n_pieces + 1) : NULL;
@@ -274,15 +271,16 @@ static enum pn_code hand_over(struct rpc_call *call, const struct pn_wire_reply 
     }
     reply->bytes = *reserved;
     *reserved = 0;
-    *out = slices_of(reply, wire, slices);
+    call->reply = slices_of(reply, wire, slices);
     return PN_OK;
 }
 
 /* The outputs' memory is reserved already; the strings are before they are encoded, and in
  * the end what is held is what goes over the wire. */
-static enum pn_code encode(struct rpc_call *call, const struct pn_response *response,
-    grpc_byte_buffer **out, struct pn_error *err)
+static enum pn_code encode(
+    struct pn_request *request, const struct pn_response *response, struct pn_error *err)
 {
+    struct rpc_call *call = request->owner;
     struct pn_rpc *rpc = call->rpc;
     size_t reserved = response->reserved_bytes;
     struct pn_wire_reply wire = {0};
@@ -297,7 +295,7 @@ static enum pn_code encode(struct rpc_call *call, const struct pn_response *resp
         code = reserve_exactly(rpc, wire.bytes, &reserved, err);
     }
     if (code == PN_OK) {
-        code = hand_over(call, &wire, &reserved, out, err);
+        code = hand_over(call, &wire, &reserved, err);
     }
     if (code != PN_OK) {
         pn_buffer_unref(wire.head);
@@ -310,17 +308,11 @@ static void on_done(struct pn_request *request, const struct pn_response *respon
 {
     struct rpc_call *call = request->owner;
     struct pn_rpc *rpc = call->rpc;
-    struct pn_error err = {0};
-    grpc_byte_buffer *message = NULL;
-    const char *text = response->message;
-    enum pn_code code = response->code;
+    grpc_byte_buffer *reply = call->reply;
 
     assert(response->final);
-    if (code == PN_OK) {
-        code = encode(call, response, &message, &err);
-        text = err.msg;
-    }
+    call->reply = NULL;
     drop_tensors(call); /* strings of the outputs pointed there until now */
-    rpc_call_end(call, code, text, message);
+    rpc_call_end(call, response->code, response->message, reply);
     atomic_fetch_sub(&rpc->in_serve, 1);
 }

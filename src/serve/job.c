@@ -4,12 +4,10 @@
 #include "serve/job.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "serve/bind.h"
 #include "sys/parallel.h"
 
-#include <inttypes.h>
 #include <stddef.h>
 
 /* Jobs beyond one a worker: one on the I/O thread, one that waits, one being answered. */
@@ -120,9 +118,11 @@ static bool reserve(struct pn_job *job, size_t n_inputs, size_t n_outputs)
     return reserve_inputs(job, n_inputs) && reserve_outputs(job, n_outputs);
 }
 
+/* For the workers that there are now; what those that come later need is made with their first
+ * requests, once. */
 void pn_jobs_prepare(struct pn_serve *s, size_t n_inputs, size_t n_outputs)
 {
-    size_t want = s->options.workers + SPARE_JOBS, have = 0;
+    size_t want = pn_pool_counts(s->pool).active + SPARE_JOBS, have = 0;
     struct pn_job *list;
 
     pthread_mutex_lock(&s->jobs_mu);
@@ -169,30 +169,6 @@ static struct pn_job *job_get(
 
 /* ---- answering ------------------------------------------------------------------------- */
 
-static const char *peer_of(struct pn_request *r)
-{
-    return r->peer ? r->peer(r) : "";
-}
-
-static void log_refusal(struct pn_request *r, enum pn_code code, const char *message)
-{
-    if (pn_log_enabled(PN_LOG_VERBOSE))
-        pn_log(PN_LOG_VERBOSE, "refused %s: %s request=%s model=%s peer=%s",
-            pn_code_text(code), message, r->id ? r->id : "", r->model, peer_of(r));
-}
-
-/* A fault of our own: the caller gets a short number, the log what happened under it. */
-static void hide_internal(struct pn_request *r, struct pn_error *err)
-{
-    static atomic_uint counter;
-    unsigned id = (unsigned)pn_clock_now_ns() * 2654435761U + atomic_fetch_add(&counter, 1);
-
-    pn_log(PN_LOG_ERROR, "internal error %08x: %s request=%s model=%s peer=%s", id,
-        err->msg, r->id ? r->id : "", r->model, peer_of(r));
-    pn_fail(err, PN_INTERNAL,
-        "model \"%s\": internal error %08x, details in the server's log", r->model, id);
-}
-
 /* One request less; the last one wakes a drain. */
 static void settle(struct pn_serve *s)
 {
@@ -205,18 +181,14 @@ static void settle(struct pn_serve *s)
 
 /* Answer with an error. @v may be NULL. */
 static void refuse(struct pn_request *request, struct pn_version *v, enum pn_code code,
-    struct pn_error *err)
+    const struct pn_error *err)
 {
     struct pn_response response = {.model = v ? v->model : request->model,
         .version = v ? v->text : request->version,
+        .code = code,
+        .message = err->msg,
         .final = true};
 
-    if (code == PN_INTERNAL)
-        hide_internal(request, err);
-    else
-        log_refusal(request, code, err->msg);
-    response.code = code;
-    response.message = err->msg;
     if (v)
         pn_stats_fail(v->stats, code);
     request->done(request, &response);
@@ -235,8 +207,11 @@ static void build_replies(struct pn_job *job)
     }
 }
 
-static void succeed(struct pn_job *job)
+/* Answer with the outputs. A reply that cannot be made of them is a failure like others, and
+ * the answer is not given yet. */
+static enum pn_code succeed(struct pn_job *job, struct pn_error *err)
 {
+    struct pn_request *request = job->request;
     struct pn_response response = {.code = PN_OK,
         .message = "",
         .model = job->version->model,
@@ -245,12 +220,18 @@ static void succeed(struct pn_job *job)
         .n_outputs = job->n_replies,
         .reserved_bytes = job->reserved_bytes,
         .final = true};
+    enum pn_code code = PN_OK;
 
     build_replies(job);
+    job->reserved_bytes = 0; /* the caller's from here */
+    if (request->encode)
+        code = request->encode(request, &response, err);
+    if (code != PN_OK)
+        return code;
     job->times.end_ns = pn_clock_now_ns();
-    pn_stats_succeed(job->version->stats, job->rows, &job->times);
-    job->reserved_bytes = 0; /* done's from here */
-    job->request->done(job->request, &response);
+    pn_stats_succeed(job->version->stats, job->rows, &job->times); /* seen with the reply */
+    request->done(request, &response);
+    return PN_OK;
 }
 
 static void drop_outputs(struct pn_job *job)
@@ -270,13 +251,11 @@ static void job_finish(struct pn_job *job, enum pn_code code, struct pn_error *e
     struct pn_serve *s = job->serve;
     struct pn_version *v = job->version;
 
-    if (code == PN_OK) {
-        succeed(job);
-        drop_outputs(job);
-    } else {
-        drop_outputs(job);
+    if (code == PN_OK)
+        code = succeed(job, err);
+    drop_outputs(job);
+    if (code != PN_OK)
         refuse(job->request, v, code, err);
-    }
     job_give_back(s, job);
     pn_version_unref(v);
     settle(s);
@@ -413,7 +392,7 @@ static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_
     if (code == PN_OK && pn_parallel_shared() == shared) /* one thread's time */
         pn_version_measured(
             job->version, job->elems, job->times.ran_ns - job->times.start_ns);
-    if (code != PN_OK && code != PN_INTERNAL)
+    if (code != PN_OK)
         pn_wrap(err, "model \"%s\"", job->version->model);
     return code;
 }

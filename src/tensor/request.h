@@ -62,9 +62,9 @@ enum pn_reason {
 };
 
 /* Borrowed for the duration of done(), but for @reserved_bytes: those of the outputs' buffers,
- * reserved against the limit of bytes in flight before the buffers were taken. done() takes
- * the reservation over and gives it back when the reply has gone. On failure there are no
- * outputs and nothing is reserved. */
+ * reserved against the limit of bytes in flight before the buffers were taken. encode(), or
+ * done() where there is none, takes the reservation over and gives it back when the reply has
+ * gone. On failure there are no outputs and nothing is reserved. */
 struct pn_response {
     enum pn_code code;
     const char *message;             /* a sentence; "" on success */
@@ -89,13 +89,15 @@ struct pn_request {
 
     atomic_bool cancelled; /* set by rpc when the caller has gone */
 
-    /* Who asks, for the log; NULL when nobody knows. Called before the final done() by whoever
-     * has the request. */
-    const char *(*peer)(struct pn_request *request);
+    /* Make the reply to send of a successful @response, before it is counted and done() called
+     * with it; takes @reserved_bytes over. Fails with a sentence: done() gets that then. NULL
+     * where done() needs no reply made. */
+    enum pn_code (*encode)(struct pn_request *request, const struct pn_response *response,
+        struct pn_error *err);
 
-    /* Called from any thread with no lock held. Never blocks. */
+    /* Both are called from any thread with no lock held, and never block. */
     void (*done)(struct pn_request *request, const struct pn_response *response);
-    void *owner; /* of peer and done */
+    void *owner; /* of encode and done */
 };
 
 #endif

@@ -128,12 +128,6 @@ static inline void asked_done(
     atomic_store(&a->answered, true);
 }
 
-static inline const char *asked_peer(struct pn_request *request)
-{
-    (void)request;
-    return "test";
-}
-
 static inline void asked_init(struct asked *a, const char *model, int64_t rows)
 {
     *a = (struct asked){.x = {1, 2, 3, 4, 5, 6, 7, 8}, .ids = {1, 2, 3, 4}};
@@ -144,7 +138,6 @@ static inline void asked_init(struct asked *a, const char *model, int64_t rows)
     a->request = (struct pn_request){.model = model,
         .version = "",
         .id = "7",
-        .peer = asked_peer,
         .inputs = a->inputs,
         .n_inputs = 2,
         .wanted = a->wanted,
