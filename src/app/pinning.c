@@ -24,6 +24,7 @@ struct pn_pinning {
     size_t workers;              /* likewise */
     bool narrowed;               /* to less than the cpuset, not by us */
     bool bound[PN_THREADS_MAX];  /* by worker */
+    bool masked[PN_THREADS_MAX]; /* likewise: was bound once, and has a mask of its own */
     bool complained;             /* that binding failed; said once */
     bool caller_bound;
 };
@@ -69,11 +70,12 @@ static void place(void *ctx, size_t worker)
         return;
     pthread_mutex_lock(&p->mu);
     bind = p->plan.on && worker < p->plan.n_cpus;
+    p->masked[worker] |= bind;
     if (bind && pn_bind_self(&p->plan.cpus[worker], 1, &err) != PN_OK) {
         complain(p, &err);
         bind = false;
     }
-    if (!bind && (p->bound[worker] || err.code != PN_OK))
+    if (!bind && p->masked[worker])
         unbind(p);
     p->bound[worker] = bind;
     count_bound(p);

@@ -32,9 +32,9 @@ void pn_pinning_apply(struct pn_pinning *p, struct pn_pool *pool);
 void pn_pinning_replan(struct pn_pinning *p, const struct pn_allotment *allotment);
 
 /* Let the calling thread run on the workers' CPUs only, so that the memory it touches first
- * (weights) lies near them; a thread that it starts inherits that. A no-op when pinning is
- * off. bind_caller around pn_serve_start() on the main thread binds the loader. One
- * caller at a time. */
+ * (weights) lies near them; then again wherever this process may. A no-op when pinning is off.
+ * For the loader, around each load: a thread that stayed bound, or that a bound one starts,
+ * would not see CPUs that come later. One caller at a time. */
 void pn_pinning_bind_caller(struct pn_pinning *p);
 void pn_pinning_unbind_caller(struct pn_pinning *p);
 

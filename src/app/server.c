@@ -3,7 +3,7 @@
  * Sockets first, then threads; the main thread accepts and watches signals.
  *
  *   open -> start -> [accept, SIGHUP: look again] -> SIGTERM -> not ready -> stop accepting
- *        -> finish what is in flight -> close
+ *        -> finish what is in flight -> close, or leave amid a load
  *
  * Threading: main only; the loader reports through an eventfd. */
 #include "app/server.h"
@@ -60,6 +60,18 @@ static int fail(int status, const char *sentence)
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
+/* On the loader's thread: weights are to lie near the workers. Between loads it is bound no
+ * more than main is, and so sees the CPUs that come later. */
+static void load_begins(void *ctx)
+{
+    pn_pinning_bind_caller(((struct server *)ctx)->pinning);
+}
+
+static void load_ended(void *ctx)
+{
+    pn_pinning_unbind_caller(((struct server *)ctx)->pinning);
+}
+
 static enum pn_code open_serve(struct server *s, struct pn_error *err)
 {
     const struct pn_serve_config *c = s->config;
@@ -75,6 +87,9 @@ static enum pn_code open_serve(struct server *s, struct pn_error *err)
         .max_message_bytes = c->max_message_bytes,
         .inline_below_ns = INLINE_BELOW_NS,
         .inline_alone_ns = INLINE_ALONE_NS,
+        .load_begins = load_begins,
+        .load_ended = load_ended,
+        .load_ctx = s,
         .metrics = s->metrics};
 
     return pn_serve_open(&o, &s->serve, err);
@@ -169,13 +184,19 @@ static enum pn_code server_open(struct server *s, struct pn_error *err)
     return code;
 }
 
-static void server_close(struct server *s)
+/* Ends the process with @status where a load is under way: one of gigabytes would outlast the
+ * time that a pod is given to end, and what it holds is the kernel's to free. */
+static void server_close(struct server *s, int status)
 {
     pn_upkeep_stop(s->upkeep);
     pn_http_close(s->http);
     pn_http_close(s->metrics_http);
     pn_upkeep_close(s->upkeep);
     pn_rpc_close(s->rpc);
+    if (s->serve && pn_serve_loading(s->serve)) {
+        pn_log(PN_LOG_INFO, "a model was still loading: not waited for");
+        _exit(status);
+    }
     pn_serve_close(s->serve);
     pn_pinning_close(s->pinning);
     pn_metrics_close(s->metrics);
@@ -230,10 +251,7 @@ static enum pn_code server_start(struct server *s, struct pn_error *err)
     if (code != PN_OK)
         return code;
     pn_pinning_apply(s->pinning, pn_serve_pool(s->serve));
-    pn_pinning_bind_caller(
-        s->pinning); /* the loader inherits it: weights near the workers */
     code = pn_serve_start(s->serve, loaded, s, err);
-    pn_pinning_unbind_caller(s->pinning);
     return code == PN_OK ? pn_upkeep_start(s->upkeep, err) : code;
 }
 
@@ -379,6 +397,6 @@ int pn_server_run(const struct pn_serve_config *config, uint64_t start_ns)
         status = server_serve(&s);
     else
         status = fail(code == PN_INVALID ? PN_EXIT_UNUSABLE : PN_EXIT_FAILED, err.msg);
-    server_close(&s);
+    server_close(&s, status);
     return status;
 }

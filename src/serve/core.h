@@ -49,7 +49,7 @@ struct pn_serve {
     size_t n_listeners;
 
     /* under catalog.mu */
-    bool rescan_wanted, stop_wanted;
+    bool rescan_wanted, stop_wanted, loader_idle;
 
     /* of whoever asks pn_serve_went_idle() */
     uint64_t work_seen;

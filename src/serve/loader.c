@@ -122,7 +122,11 @@ static void load_one(struct pn_serve *s, const struct pn_found_model *m,
         pn_version_unref(v);
         return;
     }
+    if (s->options.load_begins)
+        s->options.load_begins(s->options.load_ctx);
     code = pn_version_load(s, v, m, found, &err);
+    if (s->options.load_ended)
+        s->options.load_ended(s->options.load_ctx);
     if (code == PN_OK) {
         publish(s, v, listed);
         return;
@@ -254,16 +258,6 @@ static void note_model_failure(
     note_failure(s, o, m->name, "", m->failure.code, m->failure.msg);
 }
 
-static bool stopping(struct pn_serve *s)
-{
-    bool stop;
-
-    pthread_mutex_lock(&s->catalog.mu);
-    stop = s->stop_wanted;
-    pthread_mutex_unlock(&s->catalog.mu);
-    return stop;
-}
-
 static void apply_model(
     struct pn_serve *s, const struct pn_found_model *m, struct outcome *o)
 {
@@ -271,7 +265,7 @@ static void apply_model(
         note_model_failure(s, m, o);
         return;
     }
-    for (size_t k = 0; k < m->n_versions && !stopping(s); k++) {
+    for (size_t k = 0; k < m->n_versions && !atomic_load(&s->draining); k++) {
         enum need need = need_of(s, m, &m->versions[k]);
 
         if (need != KEEP)
@@ -366,6 +360,16 @@ static void free_gone(struct pn_serve *s, struct pn_version *v)
     }
 }
 
+bool pn_serve_loading(struct pn_serve *s)
+{
+    bool idle;
+
+    pthread_mutex_lock(&s->catalog.mu);
+    idle = s->loader_idle;
+    pthread_mutex_unlock(&s->catalog.mu);
+    return s->loader_started && !idle;
+}
+
 /* Wait until there is something to do. Returns false when the loader has to stop. */
 static bool next_work(struct pn_serve *s, bool *rescan_wanted, struct pn_version **gone)
 {
@@ -373,8 +377,10 @@ static bool next_work(struct pn_serve *s, bool *rescan_wanted, struct pn_version
     bool stop;
 
     pthread_mutex_lock(&c->mu);
+    s->loader_idle = true;
     while (!s->stop_wanted && !s->rescan_wanted && !c->gone)
         pthread_cond_wait(&c->changed, &c->mu);
+    s->loader_idle = false;
     *gone = c->gone;
     c->gone = NULL;
     *rescan_wanted = s->rescan_wanted;
@@ -386,6 +392,9 @@ static bool next_work(struct pn_serve *s, bool *rescan_wanted, struct pn_version
 
 static void report_loaded(struct pn_serve *s, enum pn_code code, const struct pn_error *err)
 {
+    pthread_mutex_lock(&s->catalog.mu);
+    s->loader_idle = true; /* whoever is told finds it so */
+    pthread_mutex_unlock(&s->catalog.mu);
     if (code == PN_OK) {
         atomic_store(&s->loaded, true);
         pn_serve_changed(s);
@@ -406,7 +415,7 @@ static void *loader_main(void *arg)
     do {
         go_on = next_work(s, &wanted, &gone);
         free_gone(s, gone);
-        if (go_on && wanted)
+        if (go_on && wanted && !atomic_load(&s->draining))
             rescan(s);
     } while (go_on);
     retire_unwanted(s, NULL, EVERYTHING);

@@ -6,6 +6,14 @@
 
 #include <string.h>
 
+const char *const *pn_serve_extensions(size_t *n)
+{
+    static const char *const names[] = {"binary_tensor_data", "model_configuration"};
+
+    *n = sizeof names / sizeof names[0];
+    return names;
+}
+
 /* Behind a pn_model_ref: the counted version and the texts that the ref shows. */
 struct held {
     struct pn_version *version;

@@ -35,6 +35,11 @@ struct pn_serve_options {
     uint64_t inline_below_ns, inline_alone_ns;
     const char *sysroot; /* where the memory limit is looked up; NULL for this machine */
     struct pn_metrics *metrics;
+    /* Called on the loader's thread before each load and after it; NULL for nothing. Where the
+     * memory is touched first is the callee's business. */
+    void (*load_begins)(void *ctx);
+    void (*load_ended)(void *ctx);
+    void *load_ctx;
     /* How a model file is opened; NULL for pn_model_open_file(). Tests hand in their own. */
     enum pn_code (*open_file)(const char *path, const struct pn_model_options *options,
         struct pn_model **out, struct pn_error *err);
@@ -61,6 +66,10 @@ void pn_serve_submit(struct pn_serve *s, struct pn_request *request);
 /* Refuse new requests, lower readiness, and return when all accepted ones are done or
  * @timeout_ns has passed; returns how many were not. */
 size_t pn_serve_drain(struct pn_serve *s, uint64_t timeout_ns);
+
+/* Is the loader amid its work? After a drain began it takes up nothing new; what it has begun
+ * cannot be interrupted, and pn_serve_close() waits for its end. */
+bool pn_serve_loading(struct pn_serve *s);
 void pn_serve_close(struct pn_serve *s);
 
 /* Count a request for this model that was refused before it could be submitted. */
@@ -83,6 +92,9 @@ void pn_serve_trim(struct pn_serve *s);
 /* ---- what the pages and the small RPCs ask ------------------------------------------- */
 
 bool pn_serve_ready(struct pn_serve *s);
+
+/* What this server offers beyond the protocol's own six calls, by Triton's names. */
+const char *const *pn_serve_extensions(size_t *n);
 
 /* Is this model (version "" = the one that would answer) ready? Returns PN_OK,
  * PN_NOT_FOUND or PN_UNAVAILABLE with the reason. */

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import subprocess
 
 import pytest
 
-from server import BINARY, FLIGHTS, Server, fixture_names, make_repository
+from server import BINARY, FLIGHTS, ROOT, Server, fixture_names, make_repository
 
 
 def pytest_sessionstart(session):
@@ -28,3 +29,18 @@ def small(tmp_path_factory):
     repository = make_repository(tmp_path_factory.mktemp("small"), names)
     with Server(repository, options=["--builtin-models"], tcp=True, pages=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """Compiles a library of this folder that is to be preloaded."""
+    folder = tmp_path_factory.mktemp("shim")
+
+    def build(name):
+        library = folder / f"{name}.so"
+        subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-O1", "-Wall", "-Wextra",
+                        "-shared", "-fPIC", "-o", library, ROOT / "tests" / "e2e" / f"{name}.c",
+                        "-ldl"], check=True)
+        return str(library)
+
+    return build

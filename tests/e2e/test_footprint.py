@@ -15,25 +15,10 @@ import numpy as np
 import pytest
 
 from messages import check_simple, infer, simple
-from server import BINARY, FLIGHTS, ROOT, SANITIZED, Server
+from server import BINARY, FLIGHTS, SANITIZED, Server
 
-HERE = ROOT / "tests" / "e2e"
 LOAD_SECONDS = float(os.environ.get("PN_LOAD_SECONDS", "5"))
 no_preload = pytest.mark.skipif(SANITIZED, reason="a sanitizer owns malloc here")
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    """Compiles a preloaded library of this folder."""
-    folder = tmp_path_factory.mktemp("shim")
-
-    def build(name):
-        library = folder / f"{name}.so"
-        subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-O1", "-Wall", "-Wextra",
-                        "-shared", "-fPIC", "-o", library, HERE / f"{name}.c", "-ldl"], check=True)
-        return str(library)
-
-    return build
 
 
 def flights(rows):

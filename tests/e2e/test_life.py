@@ -356,6 +356,51 @@ def test_signal_ends_it(number):
         assert not os.path.exists(server.socket)
 
 
+@pytest.fixture
+def held(shim):
+    """An environment in which the load of the model "held" never ends."""
+    relaxed = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": shim("hold_open"), "HOLD_OPEN": "/held/1", "ASAN_OPTIONS": relaxed}
+
+
+def check_left(server):
+    """It ended as after any SIGTERM, but for the load."""
+    assert server.wait_exit(40) == 0, server.log()
+    assert not os.path.exists(server.socket) and not os.path.exists(server.socket + ".lock")
+    said = server.log()
+    assert said.index("drained, all requests answered") < said.index("still loading")
+
+
+def test_sigterm_does_not_wait_for_the_first_load(tmp_path, held):
+    make_repository(tmp_path, ["torch_mlp"])
+    shutil.copytree(tmp_path / "torch_mlp", tmp_path / "held")
+    with Server(tmp_path, env=held, pages=True, wait=False) as server:
+        server.wait_log("held ")
+        assert server.health("") == NOT_SERVING
+        assert server.get("/v2/health/live")[0] == 200
+        assert server.get("/v2/health/ready")[0] == 503
+        server.signal(signal.SIGTERM)
+        check_left(server)
+
+
+def test_sigterm_does_not_wait_for_a_later_load(tmp_path, held):
+    """What was asked for before is answered."""
+    make_repository(tmp_path, ["torch_mlp"])
+    with Server(tmp_path, FLIGHTS, env=held) as server:
+        shutil.copytree(tmp_path / "torch_mlp", tmp_path / "held")
+        server.signal(signal.SIGHUP)
+        server.wait_log("held ")
+        request = infer("flights", {"ids": np.zeros((512, 5), np.int64),
+                                    "features": np.zeros((512, 16), np.float32)})
+        calls = [server.first_stub.ModelInfer.future(request, timeout=60) for _ in range(50)]
+        calls[0].result()
+        server.signal(signal.SIGTERM)
+        for call in calls:
+            if call.exception(timeout=60) is not None:
+                assert call.code() == grpc.StatusCode.UNAVAILABLE, call.exception()
+        check_left(server)
+
+
 def test_call_without_a_message_is_cut_off_at_the_exit_timeout():
     with Server(options=["--builtin-models", "--exit-timeout-secs=1"]) as server:
         never = threading.Event()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the workers run: on CPUs that look exclusive, and where the kernel refuses."""
 
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from tritonclient import grpc as client
 
-from server import BINARY, Server, run
+from server import BINARY, Server, make_repository, run
 
 FILTER = [sys.executable, str(pathlib.Path(__file__).with_name("refuse_binding.py"))]
 SIMPLE = ["--builtin-models"]
@@ -56,14 +57,22 @@ def metric(server, name):
             if line.startswith(name + " ")]
 
 
-def masks(server, name):
-    """The CPUs that the threads of that name may use."""
-    found = []
+def all_masks(server):
+    """The name of each thread and the CPUs that it may use."""
     for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
-        if (task / "comm").read_text().startswith(name):
-            status = (task / "status").read_text()
-            found.append(status.split("Cpus_allowed_list:")[1].split()[0])
-    return found
+        status = (task / "status").read_text()
+        yield ((task / "comm").read_text().strip(),
+               status.split("Cpus_allowed_list:")[1].split()[0])
+
+
+def masks(server, name):
+    return [cpus for thread, cpus in all_masks(server) if thread.startswith(name)]
+
+
+def threads_with_masks_of_their_own(server, every):
+    """All but the workers run wherever the process may, those of gRPC too."""
+    return [each for each in all_masks(server)
+            if each[1] != every and not each[0].startswith("pn-worker")]
 
 
 def lines(server, word):
@@ -97,28 +106,33 @@ def cpuset():
         group.rmdir()
 
 
-def test_pins_follow_the_cpuset(cpuset):
-    """To another CPU, then to all: what was bound must not keep the larger set from sight."""
+def test_pins_follow_the_cpuset(cpuset, tmp_path):
+    """To another CPU, then to all: what was bound must not keep the larger set from sight, and
+    nobody but the workers is bound, whenever a thread was made and by whom."""
     one_of_more()
     every = (cpuset.parent / "cpuset.cpus").read_text().strip()
     if not every.startswith("0-"):
         pytest.skip(f"needs CPUs 0 and 1, has {every}")
     (cpuset / "cpuset.cpus").write_text("1")
     inside = ["sh", "-c", f'echo $$ > {cpuset}/cgroup.procs && exec "$@"', "sh"]
-    with Server(options=[*SIMPLE, "--threads-cap=1024"], tcp=True, pages=True,
-                command_prefix=inside) as server:
+    with Server(make_repository(tmp_path, ["torch_mlp"]), options=[*SIMPLE, "--threads-cap=1024"],
+                tcp=True, pages=True, command_prefix=inside) as server:
         server.wait_log("pinning=on cpus=1 ")
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:  # gRPC may want more threads
+            assert all(pool.map(lambda _: answers(server), range(64)))
         assert masks(server, "pn-worker") == ["1"]
         (cpuset / "cpuset.cpus").write_text("0")
         server.signal(signal.SIGHUP)
         server.wait_log("pinning=on cpus=0 ")
         assert answers(server)
         assert masks(server, "pn-worker") == ["0"]
+        assert not threads_with_masks_of_their_own(server, "0")
         (cpuset / "cpuset.cpus").write_text(every)
         server.signal(signal.SIGHUP)
         server.wait_log('pinning=off reason="all')
         assert answers(server)
         assert set(masks(server, "pn-worker")) == {every}
+        assert not threads_with_masks_of_their_own(server, every)
         assert metric(server, "pinnace_pinned_workers") == [0]
         assert metric(server, "pinnace_cpu_allotment") == [os.cpu_count()]
 

@@ -125,6 +125,28 @@ START_TEST(pinned_and_let_go)
 }
 END_TEST
 
+/* Where the cpuset is unknown a worker that was bound keeps a mask of its own, which has to
+ * follow from then on. */
+START_TEST(mask_follows_after_pinning)
+{
+    struct pn_cpu_list first = {mine.cpus, 1};
+
+    set_allotment(1, 1);
+    ck_assert_int_eq(open_pinning("auto"), PN_OK);
+    pn_pinning_apply(pinning, pool);
+    workers_run_on(&first);
+    allotment.online = 1; /* no longer exclusive */
+    pn_pinning_replan(pinning, &allotment);
+    workers_run_on(&first);
+    ck_assert(pinned_workers() == 0);
+    set_allotment(mine.n, 1);
+    allotment.online = mine.n;
+    pn_pinning_replan(pinning, &allotment);
+    workers_run_on(&mine);
+    close_pinning();
+}
+END_TEST
+
 START_TEST(a_cpu_for_each_worker)
 {
     struct pn_cpu_list mask;
@@ -273,8 +295,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {pinned_and_let_go, a_cpu_for_each_worker,
-        nothing_new_is_no_plan, cpu_that_went_away, off_and_require,
+    const TTest *const tests[] = {pinned_and_let_go, mask_follows_after_pinning,
+        a_cpu_for_each_worker, nothing_new_is_no_plan, cpu_that_went_away, off_and_require,
         caller_bound_for_a_while, without_memory, kernel_refuses};
     int status = EXIT_FAILURE;
 

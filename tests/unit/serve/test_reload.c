@@ -325,6 +325,55 @@ START_TEST(test_swap_under_load)
 }
 END_TEST
 
+static atomic_int loads_begun, loads_ended;
+static atomic_bool load_may_end;
+
+static void load_begins(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&loads_begun, 1);
+    while (!atomic_load(&load_may_end))
+        usleep(200);
+}
+
+static void load_ended(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&loads_ended, 1);
+}
+
+/* A drain waits for no load, nothing new is taken up after it, and whoever wants to leave is
+ * told that the loader is amid its work. */
+START_TEST(test_drain_amid_a_load)
+{
+    struct pn_serve_options options = served_options();
+
+    tree_open();
+    tree_write("m/1/model.onnx", "ok");
+    options.load_begins = load_begins;
+    options.load_ended = load_ended;
+    atomic_store(&load_may_end, true);
+    ck_assert_int_eq(served_start(options), PN_OK);
+    ck_assert(!pn_serve_loading(served));
+    ck_assert_int_eq(atomic_load(&loads_begun), 1);
+    ck_assert_int_eq(atomic_load(&loads_ended), 1);
+
+    atomic_store(&load_may_end, false);
+    tree_write("n/1/model.onnx", "ok");
+    tree_write("o/1/model.onnx", "ok");
+    pn_serve_rescan(served);
+    WAIT_FOR(atomic_load(&loads_begun) == 2);
+    ck_assert_uint_eq(pn_serve_drain(served, UINT64_C(20000000000)), 0);
+    ck_assert(pn_serve_loading(served));
+    pn_serve_rescan(served);
+    atomic_store(&load_may_end, true);
+    WAIT_FOR(!pn_serve_loading(served));
+    served_stop();
+    ck_assert_int_eq(atomic_load(&loads_begun), 2); /* "o" was not begun */
+    ck_assert_int_eq(atomic_load(&loads_ended), 2);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_no_model, test_broken_model_at_start,
@@ -333,7 +382,7 @@ int main(void)
         test_failed_reload_keeps_the_old_one,
         test_repository_that_goes_away_changes_nothing, test_removed_model_is_not_found,
         test_in_flight_keeps_its_version, test_metadata_reference,
-        test_listeners_hear_of_changes, test_swap_under_load};
+        test_listeners_hear_of_changes, test_swap_under_load, test_drain_amid_a_load};
 
     return suite_run("reload", tests, sizeof tests / sizeof tests[0]);
 }
