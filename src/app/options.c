@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { ARENA_BLOCK_BYTES = 1024, ARENA_LIMIT_BYTES = 1 << 20, NAME_BYTES = 64 };
 
@@ -32,7 +33,7 @@ static bool parse_bool(const char *text, bool *out)
         {"off", false}, {"yes", true}, {"no", false}};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcmp(text, words[i].word) == 0) {
+        if (strcasecmp(text, words[i].word) == 0) { /* True: Python's, Helm's users' */
             *out = words[i].value;
             return true;
         }

@@ -160,18 +160,23 @@ static int port_of(int fd)
     return (int)number;
 }
 
+/* A name is taken for its IPv4 address, which is what "localhost" means to most callers. */
 static enum pn_code open_socket(
     const struct pn_http_options *o, int *out, struct pn_error *err)
 {
-    struct addrinfo hints = {
-        .ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_family = strchr(o->address, ':') ? AF_INET6 : AF_INET,
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+        .ai_socktype = SOCK_STREAM};
     struct addrinfo *info = NULL;
     char service[16];
+    int rc;
 
     snprintf(service, sizeof service, "%d", o->port);
-    if (getaddrinfo(o->address, service, &hints, &info) != 0)
+    rc = getaddrinfo(o->address, service, &hints, &info);
+    if (rc != 0)
         return pn_fail(err, PN_INVALID,
-            "address \"%s\": expected a numeric IPv4 or IPv6 address", o->address);
+            "address \"%s\": %s; expected an IPv4 or IPv6 address, or a name for one",
+            o->address, gai_strerror(rc));
     *out = bind_socket(info);
     freeaddrinfo(info);
     if (*out >= 0)

@@ -14,13 +14,13 @@ struct pn_http;
 struct pn_http_options {
     struct pn_serve *serve;
     struct pn_metrics *metrics;
-    const char *address;
+    const char *address; /* IPv4, IPv6, or a name for an IPv4 address */
     int port;      /* 0 picks a free one */
     int grpc_port; /* named in the answer to a POST …/infer */
 };
 
 /* Bind and start. Returns PN_UNAVAILABLE when the port is in use, PN_INVALID for an address
- * that does not parse. */
+ * that is none of this machine's. */
 PN_MUST_USE enum pn_code pn_http_open(
     const struct pn_http_options *options, struct pn_http **out, struct pn_error *err);
 int pn_http_port(const struct pn_http *h);

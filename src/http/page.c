@@ -79,9 +79,15 @@ static void metrics_page(const struct pn_http_options *o, struct pn_page *page)
 
 static void server_page(struct pn_page *page)
 {
+    json_t *extensions = json_array();
+    size_t n;
+    const char *const *names = pn_serve_extensions(&n);
+
+    for (size_t i = 0; extensions && i < n; i++)
+        json_array_append_new(extensions, json_string(names[i]));
     set_json(page, 200,
-        json_pack(
-            "{s:s, s:s, s:[]}", "name", "pinnace", "version", pn_version(), "extensions"));
+        json_pack("{s:s, s:s, s:o}", "name", "pinnace", "version", pn_version(),
+            "extensions", extensions));
 }
 
 static void health_page(const struct route *r, struct pn_page *page)

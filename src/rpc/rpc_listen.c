@@ -208,14 +208,15 @@ static int bind_one(const struct addrinfo *a)
     return fd;
 }
 
+/* A name is taken for its IPv4 address, which is what "localhost" means to most callers. */
 enum pn_code rpc_listen_tcp(
     struct rpc_listeners *l, const char *address, int port, struct pn_error *err)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+    struct addrinfo hints = {.ai_family = strchr(address, ':') ? AF_INET6 : AF_INET,
         .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    char host[64], service[16];
+    char host[256], service[16];
     size_t len = strlen(address);
     int rc;
 
@@ -223,18 +224,14 @@ enum pn_code rpc_listen_tcp(
         address++;
         len -= 2;
     }
-    (void)snprintf(host, sizeof host, "%.*s", (int)(len < 64 ? len : 63), address);
+    (void)snprintf(host, sizeof host, "%.*s", (int)(len < 256 ? len : 255), address);
     (void)snprintf(service, sizeof service, "%d", port);
-    if (strcmp(host, "localhost") == 0) {
-        hints.ai_flags &= ~AI_NUMERICHOST;
-        hints.ai_family = AF_INET;
-    }
     rc =
         port < 0 || port > 65535 ? EAI_SERVICE : getaddrinfo(host, service, &hints, &found);
     if (rc != 0) {
         return pn_fail(err, PN_INVALID,
             "\"%s\" port %d is no address to listen on: %s; expected an IPv4 or IPv6 "
-            "address",
+            "address, or a name for one",
             address, port, gai_strerror(rc));
     }
     l->tcp = bind_one(found);

@@ -54,19 +54,18 @@ enum pn_code rpc_server_ready(struct rpc_call *call, const struct pn_span *spans
                          : code;
 }
 
-/* What this server really offers beyond the six RPCs of the protocol. */
-static const char *const extensions[] = {"binary_tensor_data", "model_configuration"};
-
 enum pn_code rpc_server_metadata(struct rpc_call *call, const struct pn_span *spans,
     size_t n, struct pn_span *out, struct pn_error *err)
 {
     enum pn_code code = pn_wire_fields_read(spans, n, &call->arena, NULL, 0, err);
+    size_t n_extensions;
+    const char *const *extensions = pn_serve_extensions(&n_extensions);
 
     if (code != PN_OK) {
         return code;
     }
-    return pn_wire_server_reply(&call->arena, "pinnace", pn_version(), extensions,
-        sizeof extensions / sizeof extensions[0], out, err);
+    return pn_wire_server_reply(
+        &call->arena, "pinnace", pn_version(), extensions, n_extensions, out, err);
 }
 
 /* ---- a model --------------------------------------------------------------------------- */

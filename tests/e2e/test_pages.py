@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from tritonclient.grpc import service_pb2
 
 from messages import check_simple, infer, simple
 
@@ -69,10 +70,13 @@ def test_health_pages(small):
 
 
 def test_server_metadata(small):
+    """The same as over gRPC."""
     status, body, headers = small.get("/v2")
     assert status == 200 and headers["Content-Type"].startswith("application/json")
-    assert json.loads(body)["name"] == "pinnace"
-    assert json.loads(body)["version"]
+    said = small.stub().ServerMetadata(service_pb2.ServerMetadataRequest(), timeout=10)
+    assert said.name == "pinnace" and said.version and said.extensions
+    assert json.loads(body) == {"name": said.name, "version": said.version,
+                                "extensions": list(said.extensions)}
 
 
 @pytest.mark.parametrize("path", ["/v2/models/torch_wide_deep",

@@ -83,6 +83,9 @@ START_TEST(test_forms_of_a_flag)
     ck_assert(config.builtin_models && !config.exit_on_error && !config.strict_readiness);
     ck_assert_uint_eq(config.paths.n, 2);
     ck_assert_str_eq(config.paths.items[1], "b");
+    accepted("a --builtin-models=True --exit-on-error FALSE --strict-readiness=No");
+    ck_assert(config.builtin_models && !config.exit_on_error && !config.strict_readiness);
+    accepted("a --grpc-use-ssl=False"); /* Triton's: only what is asked for is refused */
     accepted("a --model-repository=b --model-store c");
     ck_assert_uint_eq(config.paths.n, 3);
     ck_assert_str_eq(config.paths.items[2], "c");
@@ -169,7 +172,7 @@ START_TEST(test_environment)
 {
     setenv("PINNACE_GRPC_PORT", "9000", 1);
     setenv("PINNACE_MODEL_REPOSITORY", "/a:/b", 1);
-    setenv("PINNACE_BUILTIN_MODELS", "true", 1);
+    setenv("PINNACE_BUILTIN_MODELS", "True", 1);
     setenv("PINNACE_UNKNOWN_THING", "1", 1);
     accepted("");
     ck_assert_int_eq(config.grpc_port, 9000);

@@ -97,6 +97,8 @@ START_TEST(test_metadata)
     start_serve();
     ck_assert_uint_eq(get("GET", "/v2"), 200);
     ck_assert_ptr_nonnull(strstr(page.body.data, "\"name\":\"pinnace\""));
+    ck_assert_ptr_nonnull(
+        strstr(page.body.data, "\"extensions\":[\"binary_tensor_data\","));
     ck_assert_uint_eq(get("GET", "/v2/models/simple"), 200);
     ck_assert_str_eq(page.type, "application/json");
     ck_assert_str_eq(page.body.data,
@@ -202,8 +204,14 @@ START_TEST(test_over_a_socket)
     options.port = pn_http_port(h);
     ck_assert_int_eq(pn_http_open(&options, &second, &err), PN_UNAVAILABLE);
     ck_assert_ptr_null(second);
-    options.address = "localhost.nowhere";
+    options.address = "a..b"; /* no name: nobody is asked for it */
     ck_assert_int_eq(pn_http_open(&options, &second, &err), PN_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "address \"a..b\": "));
+    pn_http_close(h);
+    options.address = "localhost";
+    ck_assert_msg(pn_http_open(&options, &h, &err) == PN_OK, "%s", err.msg);
+    ck_assert_ptr_nonnull(strstr(
+        talk(pn_http_port(h), "GET /v2/health/live HTTP/1.0\r\n\r\n"), " 200 OK\r\n"));
     pn_http_close(h);
     pn_http_close(NULL);
     close_serve();
