@@ -1,58 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image that deploy/image.sh writes, entered as Kubernetes' "restricted" pods are: uid 10001,
-read-only root, no capabilities, no new privileges, the runtime's default seccomp profile.
-
-runc runs the container; the socket lies in a folder that both sides
-see, as an emptyDir would. Needs root; packages.txt lists the programs.
+"""The image that deploy/image.sh writes: what is in it, and that it serves under the rules of
+Kubernetes' "restricted" pods (container.py). The socket lies in a folder that both sides see,
+as an emptyDir would. Needs root; packages.txt lists the programs.
 """
 
-import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
-import tarfile
-import time
 
 import pytest
 import tritonclient.grpc as triton
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from container import UID, Archive, Container, needs_namespaces, run, unpack  # noqa: E402
 from messages import check_simple, simple  # noqa: E402
 from server import BINARY, FLIGHTS  # noqa: E402
 
-UID, MOST_MIB, AIM_MIB = 10001, 40, 25
-PROFILE = pathlib.Path("/usr/share/containers/seccomp.json")
-NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--fork", "true"]
-can_enter = os.geteuid() == 0 and subprocess.run(NAMESPACES, check=False).returncode == 0
-needs_namespaces = pytest.mark.skipif(not can_enter, reason="no right to make namespaces here")
-
-
-def run(*command, **more):
-    return subprocess.run([str(c) for c in command], check=True, text=True, capture_output=True,
-                          timeout=300, **more)
+MOST_MIB, AIM_MIB = 40, 25
+EPOCH = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}  # not HEAD's, which may move
+ARCH = run("dpkg", "--print-architecture").stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("archive") / "pinnace.oci.tar"
-    print(run(ROOT / "deploy/image.sh", f"--binary={BINARY}", path).stdout)
+    print(run(ROOT / "deploy/image.sh", f"--binary={BINARY}", path, env=EPOCH).stdout)
     return path
 
 
 @pytest.fixture(scope="module")
 def bundle(archive, tmp_path_factory):
     """The image unpacked, with the configuration that it asks for."""
-    folder = tmp_path_factory.mktemp("bundle")
-    layout = folder / "layout"
-    with tarfile.open(archive) as tar:
-        tar.extractall(layout)
-    tag = json.loads((layout / "index.json").read_text())["manifests"][0]["annotations"][
-        "org.opencontainers.image.ref.name"]
-    run("umoci", "unpack", "--image", f"{layout}:{tag}", folder / "bundle")
-    return folder / "bundle"
+    return unpack(archive, tmp_path_factory.mktemp("bundle"), ARCH)
 
 
 # ---- what is in it ---------------------------------------------------------------------------
@@ -66,7 +47,7 @@ def test_size(archive):
 
 def test_same_inputs_same_image(archive, tmp_path):
     again = tmp_path / "again.oci.tar"
-    run(ROOT / "deploy/image.sh", f"--binary={BINARY}", again)
+    run(ROOT / "deploy/image.sh", f"--binary={BINARY}", again, env=EPOCH)
     assert again.read_bytes() == archive.read_bytes()
 
 
@@ -85,103 +66,41 @@ def test_nothing_but_the_binary_and_its_libraries(bundle):
         assert (root / "usr/share/doc" / package / "copyright").stat().st_size > 0
 
 
-def test_labels_and_defaults(bundle, archive):
-    with tarfile.open(archive) as tar:
-        def read(digest):
-            return json.load(tar.extractfile("./blobs/" + digest.replace(":", "/")))
+def test_libraries_come_from_system_folders_alone(bundle):
+    """An empty or relative part of the run path would be the working directory."""
+    paths = [line.split("[")[1].rstrip("]") for line in run(
+        "readelf", "--dynamic", bundle / "rootfs/usr/bin/pinnace").stdout.splitlines()
+        if "RUNPATH" in line or "RPATH" in line]
+    folders = [folder for path in paths for folder in path.split(":")]
+    assert folders and all(folder.startswith("/usr/lib/") for folder in folders), paths
 
-        index = json.load(tar.extractfile("./index.json"))
-        manifest = read(index["manifests"][0]["digest"])
-        image = read(manifest["config"]["digest"])
+
+def test_labels_and_defaults(archive):
+    made = Archive(archive)
+    (descriptor,) = made.index["manifests"]
+    image = made.follow(made.follow(descriptor)["config"])
     config = image["config"]
-    assert config["User"] == "10001:10001"
+    assert config["User"] == "10001:10001" and config["StopSignal"] == "SIGTERM"
     assert config["Entrypoint"] == ["/usr/bin/pinnace"] and config["Cmd"] == ["serve", "/models"]
-    assert config["Labels"]["org.opencontainers.image.version"] in run(BINARY, "version").stdout
-    assert image["os"] == "linux" and image["architecture"] in ("amd64", "arm64")
+    assert config["Healthcheck"]["Test"] == ["CMD", "/usr/bin/pinnace", "health"]
+    for label in ("version", "revision"):
+        assert config["Labels"][f"org.opencontainers.image.{label}"] in run(BINARY, "version").stdout
+    assert image["os"] == "linux" and image["architecture"] == ARCH
+    assert descriptor["platform"]["architecture"] == ARCH
+
+
+def test_unusable_options_are_refused(tmp_path):
+    for options, said in ((["--arch=riscv64"], "expected amd64, arm64 or amd64,arm64"),
+                          (["--arch=amd64,arm64", f"--binary={BINARY}"], "one architecture"),
+                          (["--tag=a\"b"], "expected letters, digits"),
+                          ([f"--binary={tmp_path}/none"], "is missing")):
+        done = subprocess.run([ROOT / "deploy/image.sh", *options, tmp_path / "x"],
+                              capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1 and said in done.stderr, done.stderr
+        assert not (tmp_path / "x").exists()
 
 
 # ---- running it ------------------------------------------------------------------------------
-
-
-def runtime_seccomp():
-    """The runtimes' default profile for a container without capabilities, in OCI's form."""
-    profile = json.loads(PROFILE.read_text())
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-
-    def applies(rule):
-        includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
-        return (not includes.get("caps") and machine in includes.get("arches", [machine])
-                and machine not in excludes.get("arches", []))
-
-    rules = []
-    for rule in filter(applies, profile["syscalls"]):
-        kept = {"names": rule["names"], "action": rule["action"]}
-        if rule.get("errnoRet") is not None:
-            kept["errnoRet"] = rule["errnoRet"]
-        if rule.get("args"):
-            kept["args"] = rule["args"]
-        rules.append(kept)
-    return {"defaultAction": profile["defaultAction"],
-            "defaultErrnoRet": profile.get("defaultErrnoRet", 1),
-            "architectures": ["SCMP_ARCH_X86_64" if machine == "amd64" else "SCMP_ARCH_AARCH64"],
-            "syscalls": rules}
-
-
-def restrict(config, arguments, mounts):
-    """What Pod Security's "restricted" asks for, and a read-only root."""
-    process = config["process"]
-    process["terminal"] = False
-    process["args"] = [process["args"][0], *arguments]
-    process["capabilities"] = {kind: [] for kind in process["capabilities"]}
-    process["noNewPrivileges"] = True
-    config["root"]["readonly"] = True
-    linux = config["linux"]
-    linux["seccomp"] = runtime_seccomp()
-    linux.pop("resources", None)
-    linux["namespaces"] = [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")]
-    config["mounts"] = [m for m in config["mounts"] if m["destination"] not in
-                        ("/sys", "/sys/fs/cgroup", "/etc/resolv.conf")]
-    config["mounts"] += [{"destination": inside, "type": "bind", "source": str(outside),
-                          "options": ["rbind", mode]} for inside, outside, mode in mounts]
-
-
-class Container:
-    def __init__(self, bundle, folder, arguments, mounts):
-        self.name, self.folder = f"pinnace-test-{os.getpid()}-{time.monotonic_ns()}", folder
-        config = json.loads((bundle / "config.json").read_text())
-        config["root"]["path"] = str(bundle / "rootfs")
-        restrict(config, arguments, mounts)
-        (folder / "config.json").write_text(json.dumps(config))
-        self.log = open(folder / "log", "wb")
-        self.process = subprocess.Popen(
-            [*self.runc("run"), "--bundle", folder, self.name], stdout=self.log, stderr=self.log)
-
-    def runc(self, verb):
-        return ["runc", "--root", str(self.folder / "state"), verb]
-
-    def pid(self):
-        return json.loads(run(*self.runc("state"), self.name).stdout)["pid"]
-
-    def health(self, *arguments):
-        return subprocess.run([*self.runc("exec"), self.name, "/usr/bin/pinnace", "health",
-                               *arguments], capture_output=True, text=True, timeout=60)
-
-    def wait_healthy(self):
-        until = time.monotonic() + 60
-        while self.health("unix:/run/pinnace/grpc.sock").returncode != 0:
-            assert self.process.poll() is None and time.monotonic() < until, self.text()
-            time.sleep(0.1)
-
-    def text(self):
-        return (self.folder / "log").read_text()
-
-    def stop(self):
-        if self.process.poll() is None:
-            run(*self.runc("kill"), self.name, "TERM")
-        try:
-            return self.process.wait(60)
-        finally:
-            self.log.close()
 
 
 @needs_namespaces
