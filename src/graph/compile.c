@@ -78,6 +78,12 @@ enum pn_code pn_graph_compile(
         code = graph_prepare(g, err);
     if (code == PN_OK)
         code = plan_make(g, &g->plan, err);
+    if (code == PN_OK)
+        graph_ask_run(g);
+    g->fits = NULL;
+    /* who was refused memory may have done without */
+    if (g->refusal.code != PN_OK)
+        return pn_fail(err, g->refusal.code, "%s", g->refusal.msg);
     /* whoever met the missing size could not know why it was missing */
     if (code != PN_OK && g->dims->exhausted)
         return pn_fail(err, PN_EXHAUSTED, "no memory for the sizes of the model's tensors");

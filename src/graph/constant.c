@@ -51,6 +51,7 @@ enum pn_code const_set(struct pn_graph *g, struct gvalue *v, const struct pn_ten
     *m = (struct const_mem){.data = t->data, .bytes = t->bytes, .owned = take, .refs = 1};
     v->mem = m;
     g->constant_bytes += m->bytes;
+    g->owned_bytes += take ? m->bytes : 0;
     value_is_constant(g, v);
     return PN_OK;
 }
@@ -74,10 +75,12 @@ enum pn_code const_share(struct pn_graph *g, struct gvalue *v, const struct gval
 
 static void mem_release(struct pn_graph *g, struct const_mem *m)
 {
-    if (m->owned)
+    if (m->owned) {
         pn_free(m->data);
-    else if (g->dropped && m->bytes > 0)
+        g->owned_bytes -= m->bytes;
+    } else if (g->dropped && m->bytes > 0) {
         g->dropped(g->dropped_ctx, m->data, m->bytes);
+    }
     m->data = NULL;
     m->owned = false;
 }
@@ -86,6 +89,9 @@ enum pn_code const_own(struct pn_graph *g, struct gvalue *v, struct pn_error *er
 {
     struct const_mem *m = v->mem;
     if (!m->owned) {
+        enum pn_code code = pn_graph_ask(g, m->bytes, err);
+        if (code != PN_OK)
+            return code;
         void *copy = pn_alloc_aligned(m->bytes);
         if (!copy)
             return pn_fail(err, PN_EXHAUSTED, "no memory for constant \"%s\" (%zu bytes)",
@@ -95,6 +101,7 @@ enum pn_code const_own(struct pn_graph *g, struct gvalue *v, struct pn_error *er
         mem_release(g, m);
         m->data = copy;
         m->owned = true;
+        g->owned_bytes += m->bytes;
     }
     v->tensor.data = m->data;
     return PN_OK;
@@ -121,6 +128,12 @@ void const_drop(struct pn_graph *g, struct gvalue *v)
     mem_release(g, m);
 }
 
+void const_take_use(struct pn_graph *g, struct gvalue *v)
+{
+    if (++v->taken >= v->v.uses)
+        const_drop(g, v);
+}
+
 enum pn_code const_new_f32(struct pn_graph *g, const char *name, int rank,
     const int64_t *dims, struct gvalue **out, float **data, struct pn_error *err)
 {
@@ -129,10 +142,13 @@ enum pn_code const_new_f32(struct pn_graph *g, const char *name, int rank,
     for (int i = 0; i < rank; i++)
         t.dims[i] = dims[i];
     struct gvalue *v = pn_tensor_size(&t) ? graph_value_new(g, name) : NULL;
+    enum pn_code code = pn_graph_ask(g, t.bytes, err);
+    if (code != PN_OK)
+        return code;
     t.data = v ? pn_alloc_aligned(t.bytes) : NULL;
     if (!t.data)
         return pn_fail(err, PN_EXHAUSTED, "no memory for a constant of %zu bytes", t.bytes);
-    enum pn_code code = const_set(g, v, &t, true, err);
+    code = const_set(g, v, &t, true, err);
     if (code != PN_OK)
         return code;
     *out = v;

@@ -54,7 +54,7 @@ static bool place_output(
         if (!pn_dim_is_const(g->dims, v->dims[i], &t->dims[i]))
             return false;
     }
-    if (!pn_tensor_size(t) || !worth_keeping(g, n, t->bytes))
+    if (!pn_tensor_size(t) || !worth_keeping(g, n, t->bytes) || !graph_room(g, t->bytes))
         return false;
     t->data = pn_alloc_aligned(t->bytes);
     return t->data != NULL;
@@ -83,7 +83,7 @@ static bool run_outputs(struct pn_graph *g, struct pn_node *n, struct pn_run *r)
     }
     if (!pn_dim_is_const(g->dims, n->scratch_bytes, &scratch) || scratch < 0)
         return false;
-    if (scratch > 0)
+    if (scratch > 0 && graph_room(g, (size_t)scratch))
         r->scratch = pn_alloc_aligned((size_t)scratch);
     if (scratch > 0 && !r->scratch)
         return false;
@@ -159,9 +159,13 @@ enum pn_code fold_node(
     bool one_out = n->n_out > 0 && n->out[0];
     for (size_t i = 1; i < n->n_out; i++)
         one_out = one_out && !n->out[i];
-    if ((n->op->flags & PN_OP_VIEW) && one_out && n->n_in > 0 && n->in[0])
-        return fold_view(g, n, done, err);
-    return fold_by_running(g, n, done, err);
+    bool view = (n->op->flags & PN_OP_VIEW) && one_out && n->n_in > 0 && n->in[0];
+    enum pn_code code =
+        view ? fold_view(g, n, done, err) : fold_by_running(g, n, done, err);
+    for (size_t i = 0; *done && i < n->n_in; i++)
+        if (n->in[i])
+            const_take_use(g, graph_value_of(g, n->in[i]));
+    return code;
 }
 
 /* ---- integers known as dims ----------------------------------------------------------- */

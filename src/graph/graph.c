@@ -201,6 +201,7 @@ void graph_recount(struct pn_graph *g)
 {
     for (size_t i = 0; i < g->n_values; i++) {
         g->value[i]->v.uses = 0;
+        g->value[i]->taken = 0;
         g->value[i]->reader = NULL;
     }
     size_t live = 0;
@@ -218,4 +219,7 @@ void graph_recount(struct pn_graph *g)
         v->v.uses++;
         v->reader = NULL;
     }
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->value[i]->v.uses == 0)
+            const_drop(g, g->value[i]);
 }

@@ -180,6 +180,15 @@ PN_MUST_USE enum pn_code pn_graph_add_output(
 void pn_graph_on_drop(struct pn_graph *g,
     void (*dropped)(void *ctx, const void *data, size_t bytes), void *ctx);
 
+/* @fits is asked until compile returns, each time before much memory is taken: may the graph
+ * hold @bytes of the heap in all? Compile fails with its first no. Optional. */
+void pn_graph_on_growth(struct pn_graph *g,
+    enum pn_code (*fits)(void *ctx, size_t bytes, struct pn_error *err), void *ctx);
+
+/* Ask for @bytes more: for a reader that is about to decode so much into the arena. */
+PN_MUST_USE enum pn_code pn_graph_ask(
+    struct pn_graph *g, size_t bytes, struct pn_error *err);
+
 /* Infer, optimise, prepare, plan. @report, if not NULL, receives what each pass did, a line
  * each. Errors name the node. */
 PN_MUST_USE enum pn_code pn_graph_compile(

@@ -75,7 +75,12 @@ struct pn_graph {
     void (*dropped)(void *ctx, const void *data, size_t bytes);
     void *dropped_ctx;
 
+    enum pn_code (*fits)(void *ctx, size_t bytes, struct pn_error *err);
+    void *fits_ctx;          /* both until compile returns */
+    struct pn_error refusal; /* what it said no with */
+
     size_t constant_bytes; /* of constants whose bytes are still there */
+    size_t owned_bytes;    /* of these, on our heap */
     size_t folded_bytes;   /* made by folding so far */
     size_t state_bytes;    /* of nodes, after prepare */
 
@@ -103,7 +108,8 @@ const struct pn_op *graph_op(
     const struct pn_graph *g, const char *domain, const char *type);
 bool graph_op_is(const struct pn_node *n, const char *domain, const char *type);
 
-/* After nodes or edges changed: drop dead nodes from the array, count uses again. */
+/* After nodes or edges changed: drop dead nodes from the array, count uses again, drop
+ * constants that nothing reads any more. */
 void graph_recount(struct pn_graph *g);
 
 /* ---- constant.c ---------------------------------------------------------------------- */
@@ -126,11 +132,21 @@ PN_MUST_USE enum pn_code const_align(
     struct pn_graph *g, struct gvalue *v, struct pn_error *err);
 /* Nothing reads the bytes through @v any more. */
 void const_drop(struct pn_graph *g, struct gvalue *v);
+/* The same, once every use of @v is taken, which one more is now. */
+void const_take_use(struct pn_graph *g, struct gvalue *v);
 /* A new value that is an f32 constant of these dims; *data is to be filled. */
 PN_MUST_USE enum pn_code const_new_f32(struct pn_graph *g, const char *name, int rank,
     const int64_t *dims, struct gvalue **out, float **data, struct pn_error *err);
 /* All constants freed, for close. */
 void const_fini(struct pn_graph *g);
+
+/* ---- room.c -------------------------------------------------------------------------- */
+
+/* May the graph take @bytes more? When not, compile fails with the reason: a caller need not
+ * pass it on. */
+bool graph_room(struct pn_graph *g, size_t bytes);
+/* Ask for what a run of the plan takes, with every open size of the inputs 1. */
+void graph_ask_run(struct pn_graph *g);
 
 /* ---- infer.c, fold.c, prepare.c ------------------------------------------------------ */
 

@@ -210,6 +210,7 @@ enum pn_code graph_infer(struct pn_graph *g, size_t *folded, struct pn_error *er
     enum pn_code opened = run_open(g, NULL, &g->loading, err);
     if (opened != PN_OK)
         return opened;
+    graph_recount(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         struct pn_node *n = g->node[i];
         bool done = false;

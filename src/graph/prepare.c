@@ -2,6 +2,7 @@
  *
  * Letting each node choose its kernels and pack its weights, and dropping the constants
  * that nobody needs after that. */
+#include "graph/fused.h"
 #include "graph/graph_impl.h"
 
 struct pn_dims *pn_prepare_dims(struct pn_prepare *p)
@@ -20,9 +21,21 @@ void pn_prepare_take_constant(struct pn_prepare *p, struct pn_value *value)
         return;
     struct gvalue *v = graph_value_of(p->g, value);
     for (size_t i = 0; i < p->node->n_in; i++)
-        v->taken += p->node->in[i] == value;
-    if (v->taken >= v->v.uses)
-        const_drop(p->g, v);
+        if (p->node->in[i] == value)
+            const_take_use(p->g, v);
+}
+
+/* The one operator that packs (fused.h) takes memory beside its constant's, which it gives up
+ * afterwards. */
+static enum pn_code ask_to_pack(
+    struct pn_graph *g, const struct pn_node *n, struct pn_error *err)
+{
+    if (!graph_op_is(n, PN_FUSED_DOMAIN, PN_FUSED_GEMM))
+        return PN_OK;
+    const int64_t *dims = n->in[1]->constant->dims;
+    int trans_b = pn_node_int(n, "transB", 0) != 0;
+    size_t k = (size_t)dims[trans_b], columns = (size_t)dims[!trans_b];
+    return pn_graph_ask(g, pn_kernels()->f32_pack_bytes(k, columns), err);
 }
 
 enum pn_code prepare_node(
@@ -37,7 +50,9 @@ enum pn_code prepare_node(
             return code;
     }
     struct pn_prepare p = {g, n, folding};
-    enum pn_code code = n->op->prepare ? n->op->prepare(&p, n, err) : PN_OK;
+    enum pn_code code = ask_to_pack(g, n, err);
+    if (code == PN_OK && n->op->prepare)
+        code = n->op->prepare(&p, n, err);
     if (code == PN_OK && !dim_valid(g->dims, n->scratch_bytes))
         return pn_fail(err, PN_INVALID, "its scratch memory is out of range");
     return code;
@@ -50,15 +65,6 @@ void prepare_undo(struct pn_node *n)
     n->state = NULL;
     n->state_bytes = 0;
     n->scratch_bytes = 0;
-}
-
-/* Constants that no live node reads. */
-static void drop_unread(struct pn_graph *g)
-{
-    for (size_t i = 0; i < g->n_values; i++) {
-        if (g->value[i]->mem && g->value[i]->v.uses == 0)
-            const_drop(g, g->value[i]);
-    }
 }
 
 /* What a run still reads must not lie in a mapped file: one that is overwritten in place would
@@ -74,7 +80,10 @@ static enum pn_code own_constants(struct pn_graph *g, struct pn_error *err)
 
 enum pn_code graph_prepare(struct pn_graph *g, struct pn_error *err)
 {
-    drop_unread(g);
+    /* packed or copied, what still lies in files will take as much of the heap */
+    enum pn_code asked = pn_graph_ask(g, g->constant_bytes - g->owned_bytes, err);
+    if (asked != PN_OK)
+        return asked;
     g->state_bytes = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         enum pn_code code = prepare_node(g, g->node[i], false, err);

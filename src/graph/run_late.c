@@ -126,7 +126,7 @@ static enum pn_code set_dims_loading(
     if (!pn_tensor_size(t) || t->bytes > GRAPH_FOLD_LIMIT_BYTES - r->g->folded_bytes)
         return pn_fail(err, PN_INVALID, "the size of \"%s\" is out of range", v->name);
     pn_free(t->data);
-    t->data = pn_alloc_aligned(t->bytes);
+    t->data = graph_room(r->g, t->bytes) ? pn_alloc_aligned(t->bytes) : NULL;
     return t->data ? PN_OK : no_room(v, t->bytes, err);
 }
 

@@ -145,6 +145,22 @@ static void store(enum pn_dtype dtype, void *dst, size_t i, uint64_t bits)
     memcpy((char *)dst + i * size, &bits, size); /* little-endian: the low bytes */
 }
 
+/* Memory for @n elements that are decoded. */
+static enum pn_code decoded(
+    struct pn_onnx_reader *r, size_t n, size_t size, void **out, struct pn_error *err)
+{
+    size_t bytes;
+    enum pn_code code = PN_OK;
+    if (!pn_size_mul(n, size, &bytes))
+        bytes = SIZE_MAX;
+    if (r->graph)
+        code = pn_graph_ask(r->graph, bytes, err);
+    *out = code == PN_OK ? pn_arena_alloc_aligned(r->arena, bytes) : NULL;
+    if (code == PN_OK && !*out)
+        code = pn_fail(err, PN_EXHAUSTED, "no memory for %zu bytes", bytes);
+    return code;
+}
+
 static enum pn_code decode_numbers(struct pn_onnx_reader *r, struct pn_pb message,
     int64_t type, struct pn_tensor *t, struct pn_error *err)
 {
@@ -157,9 +173,9 @@ static enum pn_code decode_numbers(struct pn_onnx_reader *r, struct pn_pb messag
         return code;
     if (count != expected)
         return pn_fail(err, PN_INVALID, "expected %zu elements, got %zu", expected, count);
-    t->data = pn_arena_alloc_aligned(r->arena, t->bytes);
-    if (!t->data)
-        return pn_fail(err, PN_EXHAUSTED, "no memory for %zu bytes", t->bytes);
+    code = decoded(r, count, pn_dtype_bytes(t->dtype), &t->data, err);
+    if (code != PN_OK)
+        return code;
     pn_onnx_numbers_init(&n, message, types[type].field, types[type].wire);
     while (pn_onnx_numbers_next(&n, &bits))
         store(t->dtype, t->data, i++, bits);
@@ -176,10 +192,10 @@ static enum pn_code decode_strings(struct pn_onnx_reader *r, struct pn_pb messag
         return code;
     if (count != expected)
         return pn_fail(err, PN_INVALID, "expected %zu strings, got %zu", expected, count);
-    struct pn_bytes *strings = pn_arena_calloc(r->arena, count, sizeof *strings);
-    if (!strings)
-        return pn_fail(err, PN_EXHAUSTED, "no memory for %zu strings", count);
-    t->data = strings;
+    code = decoded(r, count, sizeof(struct pn_bytes), &t->data, err);
+    if (code != PN_OK)
+        return code;
+    struct pn_bytes *strings = t->data;
     uint32_t field;
     enum pn_pb_wire wire;
     while (pn_pb_next(&message, &field, &wire)) {

@@ -98,6 +98,34 @@ START_TEST(no_such_file)
 }
 END_TEST
 
+static enum pn_code nothing_fits(void *ctx, size_t bytes, struct pn_error *err)
+{
+    *(size_t *)ctx = bytes;
+    return pn_fail(err, PN_EXHAUSTED, "%zu bytes are too many", bytes);
+}
+
+/* Numbers that are decoded take memory; weights that lie in a file take none yet. */
+START_TEST(memory_is_asked_for_before_numbers_are_decoded)
+{
+    static const struct {
+        const char *model;
+        enum pn_code code;
+    } cases[] = {{"typed", PN_EXHAUSTED}, {"external", PN_OK}};
+    for (size_t i = 0; i < 2; i++) {
+        struct pn_error err = {0};
+        struct pn_graph *g = reader_graph();
+        size_t asked = 0;
+        char path[1024];
+        reader_path(path, cases[i].model, "model.onnx");
+        pn_graph_on_growth(g, nothing_fits, &asked);
+        ck_assert_int_eq(pn_onnx_load(path, g, NULL, &err), cases[i].code);
+        ck_assert_int_eq(asked > 0, cases[i].code != PN_OK);
+        ck_assert(cases[i].code == PN_OK || strstr(err.msg, "bytes are too many"));
+        pn_graph_close(g);
+    }
+}
+END_TEST
+
 static bool try_load(void *ctx)
 {
     struct pn_error err = {0};
@@ -123,6 +151,7 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {typed_fields_of_every_datatype, every_form_of_constant,
-        inputs_that_are_initializers, no_such_file, memory_runs_out};
+        inputs_that_are_initializers, no_such_file,
+        memory_is_asked_for_before_numbers_are_decoded, memory_runs_out};
     return suite_run("onnx load", tests, sizeof tests / sizeof *tests);
 }
