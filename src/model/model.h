@@ -57,6 +57,12 @@ struct pn_model {
 
 struct pn_model_options {
     struct pn_str *report; /* receives what the passes did, or NULL */
+
+    /* Asked while the model is opened, each time before much memory is taken: may it hold
+     * @bytes of the heap in all, its first run's scratch among them? What fails it fails the
+     * open. NULL: no limit. */
+    enum pn_code (*fits)(void *ctx, size_t bytes, struct pn_error *err);
+    void *fits_ctx;
 };
 
 /* Open @path, an .onnx file. */

@@ -130,6 +130,8 @@ static enum pn_code load(struct pn_graph *g, const char *path,
 {
     struct pn_onnx_files *files;
     struct pn_error cut = {0};
+    if (options)
+        pn_graph_on_growth(g, options->fits, options->fits_ctx);
     enum pn_code code = pn_onnx_load(path, g, &files, err);
     if (code == PN_OK)
         code = pn_graph_compile(g, options ? options->report : NULL, err);

@@ -207,19 +207,18 @@ static enum pn_code open_model(struct pn_serve *s, struct pn_version *v,
     const struct pn_found_model *m, const struct pn_found_version *found,
     struct pn_error *err)
 {
-    struct pn_model_options options = {0};
-    bool graph = !m->builtin && !found->is_table;
-    size_t room_bytes;
+    struct pn_memory_room room;
+    struct pn_model_options options = {.fits = pn_memory_room_fits, .fits_ctx = &room};
     enum pn_code code;
 
-    code = pn_serve_memory_fits(s, graph ? found->path : NULL, &room_bytes, err);
+    code = pn_memory_room_read(s, &room, err);
     if (code != PN_OK)
         return code;
     pn_heap_begin_load();
     if (m->builtin)
         code = pn_model_open_builtin(m->name, &v->opened, err);
     else if (found->is_table)
-        code = open_table(s, v, m, found, room_bytes, err);
+        code = open_table(s, v, m, found, room.room_bytes, err);
     else
         code = s->options.open_file(found->path, &options, &v->opened, err);
     pn_heap_end_load();

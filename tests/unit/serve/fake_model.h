@@ -2,7 +2,7 @@
  *
  * A model whose behaviour is written in its "file".
  *
- * The text of model.onnx is a word: "ok", "v2" (another result), "broken" (does not load),
+ * The text of model.onnx is a word and how many bytes it is said to take (0 when left out): "ok", "v2" (another result), "broken" (does not load),
  * "internal" (runs fail with an internal error), "slow" (a run waits until it is let go),
  * "fixed" (one row only), "big" (place() is asked for more than there is), "wide" (each output
  * takes FAKE_WIDE_BYTES), "late" (fails after it has sized its outputs, as if cancelled).
@@ -103,19 +103,24 @@ static enum pn_code fake_open_file(const char *path, const struct pn_model_optio
     struct pn_model **out, struct pn_error *err)
 {
     FILE *file = fopen(path, "r");
+    enum pn_code code = PN_OK;
+    size_t bytes = 0;
     struct fake *f;
 
-    (void)options;
     *out = NULL;
     if (!file)
         return pn_fail(err, PN_NOT_FOUND, "%s: no such file", path);
     f = pn_calloc(1, sizeof *f);
-    if (!f || !fgets(f->word, sizeof f->word, file) || strcmp(f->word, "broken") == 0) {
-        fclose(file);
-        pn_free(f);
-        return pn_fail(err, PN_INVALID, "%s: broken", path);
-    }
+    if (!f || fscanf(file, "%15s %zu", f->word, &bytes) < 1 ||
+        strcmp(f->word, "broken") == 0)
+        code = pn_fail(err, PN_INVALID, "%s: broken", path);
+    else if (options->fits)
+        code = options->fits(options->fits_ctx, bytes, err);
     fclose(file);
+    if (code != PN_OK) {
+        pn_free(f);
+        return code;
+    }
     f->inputs[0] = (struct pn_tensor_info){"x", PN_FP32, 2, {-1, 2}, 0};
     f->inputs[1] = (struct pn_tensor_info){"ids", PN_INT64, 1, {-1}, 0};
     f->inputs[2] = (struct pn_tensor_info){"extra", PN_FP32, 2, {-1, 1}, 1};
