@@ -114,7 +114,7 @@ static enum pn_code describe_model(struct rpc_call *call, const struct pn_span *
     }
     m = (struct pn_wire_model){ref.name, ref.platform, ref.version, ref.versions,
         ref.n_versions, ref.model->inputs, ref.model->outputs, ref.model->n_inputs,
-        ref.model->n_outputs, ref.max_batch_size};
+        ref.model->n_outputs, ref.max_batch_size, ref.params, ref.n_params};
     code = config ? pn_wire_config_reply(&call->arena, &m, out, err)
                   : pn_wire_metadata_reply(&call->arena, &m, out, err);
     pn_serve_model_release(&ref);

@@ -14,6 +14,7 @@
 #ifndef PN_SERVE_CATALOG_H
 #define PN_SERVE_CATALOG_H
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "model/model.h"
 #include "serve/life.h"
@@ -36,7 +37,10 @@ struct pn_version {
     char text[PN_VERSION_TEXT_BYTES];
     int64_t number;
     uint64_t stamp;
-    int64_t max_batch_size; /* 0 for any */
+    int64_t max_batch_size;  /* 0 for any */
+    struct pn_param *params; /* of config.pbtxt: texts */
+    size_t n_params;
+    struct pn_arena arena; /* of ->params */
     struct pn_stats *stats;
     struct pn_model *opened; /* const once ready */
 

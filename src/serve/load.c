@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WARM_MAX_BYTES = 64 << 20, WARM_RUNS = 2 };
+enum { WARM_MAX_BYTES = 64 << 20, WARM_RUNS = 2, PARAMS_BLOCK_BYTES = 512 };
 
 uint64_t pn_version_stamp(struct pn_serve *s, const struct pn_found_model *m,
     const struct pn_found_version *found)
@@ -32,6 +32,31 @@ uint64_t pn_version_stamp(struct pn_serve *s, const struct pn_found_model *m,
     return stamp;
 }
 
+/* The parameters as written: the configuration goes with the scan that read it. */
+static bool keep_params(struct pn_version *v, const struct pn_model_config *c)
+{
+    pn_arena_init(&v->arena, PARAMS_BLOCK_BYTES, SIZE_MAX);
+    v->params = pn_arena_calloc(&v->arena, c->n_params, sizeof *v->params);
+    for (size_t i = 0; v->params && i < c->n_params; i++) {
+        const char *key = c->param_keys[i], *value = c->param_values[i];
+        struct pn_param *p = &v->params[v->n_params++];
+
+        p->kind = PN_PARAM_STRING;
+        p->key = pn_arena_strndup(&v->arena, key, strlen(key));
+        p->value.string = pn_arena_strndup(&v->arena, value, strlen(value));
+        if (!p->key || !p->value.string)
+            return false;
+    }
+    return v->params;
+}
+
+static void free_version(struct pn_version *v)
+{
+    pn_arena_fini(&v->arena);
+    pn_free(v->model);
+    pn_free(v);
+}
+
 struct pn_version *pn_version_make(struct pn_serve *s, const struct pn_found_model *m,
     const struct pn_found_version *found)
 {
@@ -47,12 +72,11 @@ struct pn_version *pn_version_make(struct pn_serve *s, const struct pn_found_mod
     atomic_init(&v->refs, 1);
     v->life = PN_LIFE_DISCOVERED;
     v->model = pn_strdup(m->name);
-    if (v->model)
+    if (keep_params(v, &m->config) && v->model)
         v->stats = pn_stats_get(&s->stats, s->options.metrics, v->model, v->text);
     if (v->stats)
         return v;
-    pn_free(v->model);
-    pn_free(v);
+    free_version(v);
     return NULL;
 }
 
@@ -68,8 +92,7 @@ void pn_version_free(struct pn_serve *s, struct pn_version *v)
     pn_log(PN_LOG_VERBOSE, "model unloaded model=%s version=%s", v->model, v->text);
     pn_model_close(v->opened);
     pn_stats_release(&s->stats, s->options.metrics, v->stats);
-    pn_free(v->model);
-    pn_free(v);
+    free_version(v);
 }
 
 /* ---- the warm-up run --------------------------------------------------------------------- */

@@ -119,6 +119,8 @@ enum pn_code pn_serve_model_acquire(struct pn_serve *s, const char *model,
         .versions = held->versions,
         .n_versions = held->n,
         .max_batch_size = v->max_batch_size,
+        .params = v->params,
+        .n_params = v->n_params,
         .held = held};
     return PN_OK;
 }

@@ -107,7 +107,9 @@ struct pn_model_ref {
     const char *name, *version, *platform;
     const char *const *versions; /* all ready versions of this model, ascending */
     size_t n_versions;
-    int64_t max_batch_size; /* of config.pbtxt; 0 for any number of rows */
+    int64_t max_batch_size;        /* of config.pbtxt; 0 for any number of rows */
+    const struct pn_param *params; /* of config.pbtxt; their values are strings */
+    size_t n_params;
     void *held;
 };
 

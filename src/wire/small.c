@@ -257,6 +257,24 @@ static Inference__ModelOutput **config_outputs(
     return t ? (Inference__ModelOutput **)pointers : NULL;
 }
 
+static Inference__ModelConfig__ParametersEntry **config_params(
+    struct pn_arena *arena, const struct pn_param *params, size_t n)
+{
+    void **pointers;
+    Inference__ModelConfig__ParametersEntry *t =
+        message_array(arena, n, sizeof *t, &pointers);
+    Inference__ModelParameter *values = pn_arena_calloc(arena, n, sizeof *values);
+
+    for (size_t i = 0; t && values && i < n; i++) {
+        inference__model_config__parameters_entry__init(&t[i]);
+        inference__model_parameter__init(&values[i]);
+        t[i].key = pn_wire_pack_text(params[i].key);
+        t[i].value = &values[i];
+        values[i].string_value = pn_wire_pack_text(params[i].value.string);
+    }
+    return t && values ? (Inference__ModelConfig__ParametersEntry **)pointers : NULL;
+}
+
 enum pn_code pn_wire_config_reply(struct pn_arena *arena, const struct pn_wire_model *model,
     struct pn_span *out, struct pn_error *err)
 {
@@ -272,7 +290,9 @@ enum pn_code pn_wire_config_reply(struct pn_arena *arena, const struct pn_wire_m
     config.input = config_inputs(arena, model->inputs, model->n_inputs, skip);
     config.n_output = model->n_outputs;
     config.output = config_outputs(arena, model->outputs, model->n_outputs, skip);
-    if (!config.input || !config.output) {
+    config.n_parameters = model->n_params;
+    config.parameters = config_params(arena, model->params, model->n_params);
+    if (!config.input || !config.output || !config.parameters) {
         return pn_wire_no_room(arena, err);
     }
     return pn_wire_pack(arena, &m.base, out, err);

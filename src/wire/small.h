@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/pb.h"
 #include "pinnace/tensor.h"
+#include "tensor/request.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,7 +48,9 @@ struct pn_wire_model {
     size_t n_versions;
     const struct pn_tensor_info *inputs, *outputs;
     size_t n_inputs, n_outputs;
-    int64_t max_batch_size; /* 0: the first dimension is no batch */
+    int64_t max_batch_size;        /* 0: the first dimension is no batch */
+    const struct pn_param *params; /* of its configuration; their values are strings */
+    size_t n_params;
 };
 
 PN_MUST_USE enum pn_code pn_wire_metadata_reply(struct pn_arena *arena,

@@ -740,6 +740,8 @@ def test_metadata(server, ask):
         ("INCLUDE", "BYTES", ["-1", "-1"])]
     config = ask.client.get_model_config("words_topk_error", as_json=True)["config"]
     assert config["platform"] == "pinnace_table"
+    assert {key: value["string_value"] for key, value in config["parameters"].items()} == {
+        "operation": "topk", "file": "small.npy", "missing": "error", "keys": "words.txt"}
 
 
 def test_configured_signature_and_rows(tmp_path):

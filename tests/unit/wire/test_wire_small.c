@@ -46,7 +46,11 @@ START_TEST(batched_config_leaves_the_batch_out)
     static const char *const versions[] = {"1"};
     static const struct pn_tensor_info in[] = {
         {"x", PN_FP32, 2, {-1, 256}, 0}, {"s", PN_FP32, 0, {0}, 0}};
-    struct pn_wire_model m = {"mod", "onnxruntime_onnx", "1", versions, 1, in, in, 2, 1, 8};
+    static const struct pn_param params[] = {
+        {"operation", PN_PARAM_STRING, {.string = "topk"}},
+        {"k", PN_PARAM_STRING, {.string = ""}}};
+    struct pn_wire_model m = {
+        "mod", "onnxruntime_onnx", "1", versions, 1, in, in, 2, 1, 8, params, 2};
     Inference__ModelConfigResponse *config;
     struct pn_arena arena;
     struct pn_span out;
@@ -58,6 +62,10 @@ START_TEST(batched_config_leaves_the_batch_out)
     ck_assert_uint_eq(config->config->input[0]->n_dims, 1);
     ck_assert_int_eq(config->config->input[0]->dims[0], 256);
     ck_assert_uint_eq(config->config->input[1]->n_dims, 0);
+    ck_assert_uint_eq(config->config->n_parameters, 2);
+    ck_assert_str_eq(config->config->parameters[0]->key, "operation");
+    ck_assert_str_eq(config->config->parameters[0]->value->string_value, "topk");
+    ck_assert_str_eq(config->config->parameters[1]->value->string_value, "");
     inference__model_config_response__free_unpacked(config, NULL);
     pn_arena_fini(&arena);
 }
@@ -69,7 +77,7 @@ START_TEST(metadata_reads_back)
     static const struct pn_tensor_info in[] = {
         {"x", PN_FP32, 2, {-1, 256}, 0}, {"w", PN_BYTES, 1, {-1}, 1}};
     struct pn_wire_model m = {
-        "mod", "onnxruntime_onnx", "12", versions, 2, in, in, 2, 1, 0};
+        "mod", "onnxruntime_onnx", "12", versions, 2, in, in, 2, 1, 0, NULL, 0};
     Inference__ModelMetadataResponse *meta;
     Inference__ModelConfigResponse *config;
     struct pn_arena arena;
