@@ -10,6 +10,7 @@
 #include "app/bench_inputs.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "serve/absent.h"
 #include "serve/found.h"
 #include "sys/pool.h"
 
@@ -93,7 +94,9 @@ static const struct pn_option options[] = {
 static const struct pn_option_table table = {
     .command = "pinnace bench",
     .usage = "[options] PATH",
-    .about = "Measure a model without the network, on random inputs.",
+    .about = "Measure a model without the network, on random inputs. PATH is a model file "
+             "(.onnx,\n"
+             ".safetensors, .npy) or a model directory.",
     .options = options,
     .n_options = sizeof options / sizeof options[0],
 };
@@ -376,14 +379,17 @@ static enum pn_code bench_model(struct pn_model *m, const char *path,
 }
 
 /* The one model that PATH means. */
-static enum pn_code find_path(
-    const struct pn_scan *scan, const struct pn_found_version **out, struct pn_error *err)
+static enum pn_code find_path(const struct pn_scan *scan, const char *path,
+    const struct pn_found_version **out, struct pn_error *err)
 {
     const struct pn_found_model *m = scan->n_models > 0 ? &scan->models[0] : NULL;
 
-    if (scan->n_models != 1)
-        return pn_fail(
-            err, PN_INVALID, "expected the PATH of one model, found %zu", scan->n_models);
+    if (scan->n_models == 0)
+        return pn_absent_model(path, err);
+    if (scan->n_models > 1)
+        return pn_fail(err, PN_INVALID,
+            "%s: expected one model, found %zu; give one of them, such as %s", path,
+            scan->n_models, m->dir);
     if (m->failure.code != PN_OK) {
         *err = m->failure;
         return m->failure.code;
@@ -403,7 +409,7 @@ static int bench_path(const struct bench_options *o, const char *path)
 
     code = pn_scan_paths(&path, 1, &scan, &err);
     if (code == PN_OK)
-        code = find_path(&scan, &found, &err);
+        code = find_path(&scan, path, &found, &err);
     if (code == PN_OK)
         code = pn_found_open(&scan.models[0], found, &mo, &model, &err);
     if (code == PN_OK)

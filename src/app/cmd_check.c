@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "model/testdata.h"
+#include "serve/absent.h"
 #include "serve/found.h"
 
 #include <inttypes.h>
@@ -38,10 +39,10 @@ static const struct pn_option options[] = {
 static const struct pn_option_table table = {
     .command = "pinnace check",
     .usage = "[options] PATH...",
-    .about =
-        "Load the models of PATH (a model file, a model directory, a repository), print\n"
-        "what they are, and run test_data_set_*/{input,output}_N.pb beside them. Exit\n"
-        "status: 0 all agrees, 1 a result differs, 2 a model cannot be loaded.",
+    .about = "Load the models of PATH (an .onnx, .safetensors or .npy file, a model\n"
+             "directory, a repository), print what they are, and run\n"
+             "test_data_set_*/{input,output}_N.pb beside them. Exit status: 0 all agrees,\n"
+             "1 a result differs, 2 a model cannot be loaded.",
     .options = options,
     .n_options = sizeof options / sizeof options[0],
 };
@@ -136,13 +137,14 @@ static int check_paths(const struct check_options *o, const struct pn_parsed *pa
 {
     struct pn_error err = {0};
     struct pn_scan scan;
+    enum pn_code code;
     int status;
 
-    if (pn_scan_paths(parsed->arguments, parsed->n_arguments, &scan, &err) != PN_OK)
+    code = pn_scan_paths(parsed->arguments, parsed->n_arguments, &scan, &err);
+    if (code == PN_OK && scan.n_models == 0)
+        code = pn_absent_model(parsed->arguments[0], &err);
+    if (code != PN_OK)
         status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, err.msg);
-    else if (scan.n_models == 0)
-        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE,
-            "no model there: expected PATH/NAME/VERSION/model.onnx");
     else
         status = check_all(o, &scan);
     pn_scan_fini(&scan);

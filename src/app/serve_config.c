@@ -162,8 +162,8 @@ const struct pn_option_table pn_serve_options_table = {
     .command = "pinnace serve",
     .usage = "[options] [PATH...]",
     .about =
-        "Serve models over gRPC. PATH is an .onnx file, a model directory or a repository\n"
-        "(PATH/NAME/VERSION/model.onnx).",
+        "Serve models over gRPC. PATH is an .onnx, .safetensors or .npy file, a model\n"
+        "directory or a repository (PATH/NAME/VERSION/model.onnx).",
     .environment = true,
     .options = options,
     .n_options = sizeof options / sizeof options[0],

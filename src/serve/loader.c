@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/signals.h"
+#include "serve/absent.h"
 #include "serve/found.h"
 #include "serve/load.h"
 
@@ -297,15 +298,6 @@ static enum pn_code scan_all(struct pn_serve *s, struct pn_scan *scan, struct pn
     return code;
 }
 
-static enum pn_code no_model(const struct pn_serve *s, struct pn_error *err)
-{
-    const char *dir = s->options.n_paths > 0 ? s->paths[0] : "/models";
-
-    return pn_fail(err, PN_NOT_FOUND,
-        "no model in %s: expected %s/NAME/VERSION/model.onnx; is the volume mounted?", dir,
-        dir);
-}
-
 /* Start-up: what could not be loaded decides how it ends. */
 static enum pn_code load_all(struct pn_serve *s, struct pn_error *err)
 {
@@ -315,7 +307,7 @@ static enum pn_code load_all(struct pn_serve *s, struct pn_error *err)
 
     code = scan_all(s, &scan, err);
     if (code == PN_OK && scan.n_models == 0)
-        code = no_model(s, err);
+        code = pn_absent_model(s->options.n_paths > 0 ? s->paths[0] : "/models", err);
     if (code == PN_OK) {
         apply(s, &scan, &o);
         if (o.failures > 0 && s->options.exit_on_error) {

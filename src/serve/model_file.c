@@ -46,6 +46,13 @@ bool pn_model_file_named(const char *path, bool *is_table)
     return kind < N_KINDS;
 }
 
+const char *pn_model_file_default(const char *name)
+{
+    size_t kind = kind_of(name);
+
+    return kinds[kind < N_KINDS ? kind : 0].default_name;
+}
+
 size_t pn_model_file_stem(const char *name)
 {
     size_t kind = kind_of(name);

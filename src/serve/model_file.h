@@ -11,6 +11,9 @@
 /* Is @path named as a model file is? *@is_table: as one that holds a table. */
 bool pn_model_file_named(const char *path, bool *is_table);
 
+/* The default name of a file of the kind that @name ends as: "model.npy" for "items.npy". */
+const char *pn_model_file_default(const char *name);
+
 /* The length of @name without the ending that a model file has. */
 size_t pn_model_file_stem(const char *name);
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/absent.h"
 #include "serve/dirs.h"
 #include "serve/model_file.h"
 
@@ -14,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIG_NAME        "config.pbtxt"
-#define DEFAULT_MODEL_NAME "model.onnx"
+#define CONFIG_NAME "config.pbtxt"
 
 enum { CONFIG_MAX_BYTES = 1 << 20 };
 
@@ -241,7 +241,7 @@ static enum pn_code take_version(struct pn_found_model *m, int64_t number, char 
     uint64_t stamp, struct pn_error *err)
 {
     struct pn_found_version v = {.number = number, .dir = take_dir, .stamp = stamp};
-    bool found;
+    bool found = true;
 
     if (take_dir && *m->table.file) {
         v.path = pn_path_join(m->root, m->table.file);
@@ -249,6 +249,8 @@ static enum pn_code take_version(struct pn_found_model *m, int64_t number, char 
     } else if (take_dir) {
         v.path = pn_model_file_in(take_dir, &m->config, &found, &v.is_table);
     }
+    if (v.path && !found)
+        pn_absent_file(take_dir, strrchr(v.path, '/') + 1);
     return add_version(m, v, err);
 }
 
@@ -295,9 +297,15 @@ static enum pn_code take_bare(
     return PN_OK;
 }
 
-static const char *expected_name(const struct pn_found_model *m)
+static enum pn_code no_version(const struct pn_found_model *m, struct pn_error *err)
 {
-    return pn_config_is_table(&m->config) ? "model.safetensors" : DEFAULT_MODEL_NAME;
+    if (pn_config_is_table(&m->config))
+        return pn_fail(err, PN_INVALID,
+            "no version in %s: expected %s/1/model.safetensors, or the parameter \"file\" "
+            "with the name of a table below %s",
+            m->dir, m->dir, m->root);
+    return pn_fail(
+        err, PN_INVALID, "no version in %s: expected %s/1/model.onnx", m->dir, m->dir);
 }
 
 static enum pn_code choose_versions(
@@ -314,8 +322,7 @@ static enum pn_code choose_versions(
     if (n == 0 && is_bare(m, may_be_bare))
         code = take_bare(m, config_stamp, err);
     else if (n == 0)
-        code = pn_fail(err, PN_INVALID, "no version in %s: expected %s/1/%s", m->dir,
-            m->dir, expected_name(m));
+        code = no_version(m, err);
     else if (specific)
         code = check_specific(m, numbers, n, err);
     for (size_t i = first_wanted(m, n); code == PN_OK && i < n; i++) {
@@ -471,7 +478,7 @@ static enum pn_code scan_repository(
         else if (!pn_is_dir(dir))
             pn_log(PN_LOG_VERBOSE, "%s is not a model directory: skipped", dir);
         else if (!looks_like_model(dir, false))
-            pn_log(PN_LOG_WARNING, "%s has no version directory: skipped", dir);
+            pn_absent_version(dir);
         else
             code = scan_model(scan, root, dir, names.names[i], false, err);
         pn_free(dir);
@@ -505,18 +512,6 @@ static enum pn_code scan_file(struct pn_scan *scan, const char *path, struct pn_
     return code;
 }
 
-static enum pn_code missing_path(const char *path, struct pn_error *err)
-{
-    bool is_table;
-
-    if (pn_model_file_named(path, &is_table))
-        return pn_fail(err, PN_NOT_FOUND, "%s: no such file", path);
-    return pn_fail(err, PN_NOT_FOUND,
-        "no model in %s: expected %s/NAME/VERSION/" DEFAULT_MODEL_NAME
-        "; is the volume mounted?",
-        path, path);
-}
-
 static enum pn_code scan_path(struct pn_scan *scan, const char *path, struct pn_error *err)
 {
     enum pn_code code;
@@ -525,7 +520,7 @@ static enum pn_code scan_path(struct pn_scan *scan, const char *path, struct pn_
     if (pn_is_file(path))
         return scan_file(scan, path, err);
     if (!pn_is_dir(path))
-        return missing_path(path, err);
+        return pn_absent_path(path, err);
     if (!looks_like_model(path, true))
         return scan_repository(scan, path, err);
     if (!pn_path_split(path, &root, &name))

@@ -543,7 +543,24 @@ def test_encoder_that_cannot_be(tmp_path, parameters, message):
                                    "--strict-readiness=false"], wait=False) as started:
         started.wait_log("model failed to load model=self")
         line = next(part for part in started.log().splitlines() if "model=self" in part)
-        assert re.search(f"version=1?: {message}", line), line
+        assert re.search(f"model=self( version=1)?: {message}", line), line
+
+
+def test_an_encoders_own_batch_size(tmp_path):
+    np.save(tmp_path / "small.npy", small_rows())
+    write_model(tmp_path, "history", operation="pool", file="small.npy")
+    with open(tmp_path / "history" / "config.pbtxt", "a", encoding="ascii") as file:
+        file.write("max_batch_size: 2\n")
+    write_model(tmp_path, "near", operation="topk", file="small.npy", encoder="history")
+    with Server(tmp_path) as server:
+        ask = Client(server)
+        ids = np.array([[1], [2], [3]])
+        assert ask("near", IDS=ids[:2], parameters={"k": 4})["IDS"].shape == (2, 4)
+        refused(ask, "near", r'encoder "history": input "IDS": expected at most 2 rows '
+                r"\(max_batch_size\), got 3", IDS=ids)
+        ask.close()
+    result = run("bench", tmp_path / "near", "--rows=3", "--seconds=0.01")
+    assert result.returncode == 2 and "at most 2 rows" in result.stderr, result.stderr
 
 
 # ---- files that change under the server -------------------------------------------------------------
@@ -711,6 +728,7 @@ def test_layouts(tmp_path, server):
     ({"operation": "top-k"}, r'config.pbtxt:2: parameter "operation": expected gather, pool'),
     ({"operation": "topk", "k": "0"}, r'config.pbtxt:3: parameter "k": expected a whole'),
     ({"operation": "topk", "k": "9", "k_max": "8"}, r'"k": 9 is above k_max, 8'),
+    ({"operation": "gather", "k": "9"}, r'config.pbtxt:3: parameter "k" means nothing to'),
     ({"metric": "L2"}, r'parameter "metric": expected dot, cosine or l2'),
     ({"resident": "fp8"}, r'parameter "resident": expected mmap, fp32'),
     ({"pool": "min"}, r'parameter "pool": expected sum, mean or max'),
@@ -729,6 +747,29 @@ def test_bad_parameters(tmp_path, parameters, message):
     result = run("check", tmp_path / "models")
     assert result.returncode == 2
     assert re.search(message, result.stderr), result.stderr
+
+
+@pytest.mark.parametrize("file, text, message", [
+    ("items.npy", None, 'no model in .*; "items.npy" lies there by itself: to serve it, give the'),
+    ("m/items.npy", None, 'm has no version directory: skipped; "items.npy" was expected as .*npy'),
+    ("m/1/items.npy", None, '"items.npy" is not looked at: expected model.onnx, or its name as'),
+    ("m/config.pbtxt", 'platform: "pinnace_table"', 'no version in .*, or the parameter "file"'),
+    ("m/config.pbtxt", 'backend: "pinnace_table"', 'write platform: "pinnace_table" instead'),
+    (None, None, "no such file or directory; is the volume mounted[?]"),
+])
+def test_where_no_model_is(tmp_path, file, text, message):
+    if file:
+        path = tmp_path / "models" / file
+        path.parent.mkdir(parents=True)
+        if text:
+            path.write_text(text)
+        else:
+            np.save(path, small_rows())
+    for command in ("check", "bench", "serve"):
+        listen = ["--allow-metrics=false", f"--grpc-uds={tmp_path}/s"]
+        result = run(command, tmp_path / "models", *(listen if command == "serve" else []))
+        assert result.returncode == 2, result.stderr
+        assert re.search(message, result.stderr), result.stderr
 
 
 def test_metadata(server, ask):

@@ -2,6 +2,7 @@
  *
  * The repository's layout, rule by rule, on trees made here. */
 #include "lib/suite.h"
+#include "serve/absent.h"
 #include "serve/found.h"
 #include "unit/serve/tree.h"
 
@@ -56,17 +57,58 @@ START_TEST(test_file)
 }
 END_TEST
 
-START_TEST(test_missing_folder_says_what_is_expected)
+START_TEST(test_paths_that_are_not_there)
 {
     char expected[512];
 
     tree_open();
     ck_assert_int_eq(scan_at("models"), PN_NOT_FOUND);
     snprintf(expected, sizeof expected,
-        "no model in %s/models: expected %s/models/NAME/VERSION/model.onnx; is the volume "
+        "%s/models: no such file or directory; is the volume mounted?", tree_root);
+    ck_assert_str_eq(err.msg, expected);
+    ck_assert_int_eq(scan_at("absent.npy"), PN_NOT_FOUND);
+    snprintf(
+        expected, sizeof expected, "%s/absent.npy: no such file or directory", tree_root);
+    ck_assert_str_eq(err.msg, expected);
+    ck_assert_int_eq(mkfifo(tree_path("pipe.onnx"), 0600), 0);
+    ck_assert_int_eq(scan_at("pipe.onnx"), PN_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "pipe.onnx: expected a file or a directory"));
+    tree_close();
+}
+END_TEST
+
+/* A file that lies elsewhere than it is looked for is named. */
+START_TEST(test_folders_without_a_model)
+{
+    char expected[512];
+
+    tree_open();
+    tree_write("empty/README", "");
+    ck_assert_int_eq(pn_absent_model(tree_path("empty"), &err), PN_NOT_FOUND);
+    snprintf(expected, sizeof expected,
+        "no model in %s/empty: expected %s/empty/NAME/VERSION/model.onnx; is the volume "
         "mounted?",
         tree_root, tree_root);
     ck_assert_str_eq(err.msg, expected);
+    tree_write("all/items.npy", "ok");
+    tree_write("all/items.safetensors", "ok");
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 0);
+    ck_assert_int_eq(pn_absent_model(tree_path("all"), &err), PN_NOT_FOUND);
+    snprintf(expected, sizeof expected,
+        "no model in %s/all: expected %s/all/NAME/VERSION/model.npy; \"items.npy\" lies "
+        "there "
+        "by itself: to serve it, give the file as PATH",
+        tree_root, tree_root);
+    ck_assert_str_eq(err.msg, expected);
+    tree_write("all/table/config.pbtxt", "platform: \"pinnace_table\"");
+    ck_assert_int_eq(scan_at("all"), PN_OK);
+    snprintf(expected, sizeof expected,
+        "no version in %s/all/table: expected %s/all/table/1/model.safetensors, or the "
+        "parameter \"file\" with the name of a table below %s/all",
+        tree_root, tree_root, tree_root);
+    ck_assert_str_eq(model("table")->failure.msg, expected);
+    pn_scan_fini(&scan);
     tree_close();
 }
 END_TEST
@@ -396,9 +438,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_file, test_missing_folder_says_what_is_expected,
-        test_model_folder, test_folder_without_version, test_repository,
-        test_links_are_followed, test_policies, test_faults_of_a_model,
+    const TTest *const tests[] = {test_file, test_paths_that_are_not_there,
+        test_folders_without_a_model, test_model_folder, test_folder_without_version,
+        test_repository, test_links_are_followed, test_policies, test_faults_of_a_model,
         test_configuration_names_the_file, test_one_name_in_two_places,
         test_builtin_yields_to_the_users, test_stamps, test_table_files, test_shared_table,
         test_encoders};
