@@ -25,6 +25,7 @@ struct outcome {
     struct pn_error first; /* of the failures */
 };
 
+/* @version: "" where it is the model as a whole. */
 static void note_failure(struct pn_serve *s, struct outcome *o, const char *model,
     const char *version, enum pn_code code, const char *reason)
 {
@@ -34,10 +35,11 @@ static void note_failure(struct pn_serve *s, struct outcome *o, const char *mode
     count = pn_metric_get(s->options.metrics, PN_COUNTER,
         "pinnace_model_load_failures_total", "Loads that failed.", &label, 1);
     pn_metric_add(count, 1);
-    pn_log(PN_LOG_ERROR, "model failed to load model=%s version=%s: %s", model, version,
-        reason);
+    pn_log(PN_LOG_ERROR, "model failed to load model=%s%s%s: %s", model,
+        *version ? " version=" : "", version, reason);
     if (o->failures++ == 0)
-        pn_fail(&o->first, code, "model \"%s\" version \"%s\": %s", model, version, reason);
+        pn_fail(&o->first, code, "model \"%s\"%s%s%s: %s", model,
+            *version ? " version \"" : "", version, *version ? "\"" : "", reason);
 }
 
 /* Take the list's reference away from a version that cannot be found any more. */
@@ -245,18 +247,32 @@ static void retire_unwanted(
 
 /* ---- one look at the repositories ----------------------------------------------------------- */
 
+static bool any_ready_locked(const struct pn_entry *entry)
+{
+    for (size_t i = 0; i < entry->n_versions; i++) {
+        if (entry->versions[i]->life == PN_LIFE_READY)
+            return true;
+    }
+    return false;
+}
+
 /* A model whose configuration or directory cannot be used. */
 static void note_model_failure(
     struct pn_serve *s, const struct pn_found_model *m, struct outcome *o)
 {
     struct pn_entry *entry;
+    bool serves = false;
 
     pthread_mutex_lock(&s->catalog.mu);
     entry = pn_catalog_add_locked(&s->catalog, m->name);
-    if (entry)
+    if (entry) {
         memcpy(entry->failure, m->failure.msg, sizeof entry->failure);
+        serves = any_ready_locked(entry);
+    }
     pthread_mutex_unlock(&s->catalog.mu);
     note_failure(s, o, m->name, "", m->failure.code, m->failure.msg);
+    if (serves)
+        pn_log(PN_LOG_WARNING, "model=%s: what was loaded before goes on serving", m->name);
 }
 
 static void apply_model(
