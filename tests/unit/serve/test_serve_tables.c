@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A table behind an encoder, replaced while threads ask: each answer comes from one table and
- * the encoder that was loaded with it. */
+ * the encoder that was loaded with it. What a rescan loads again, and what it keeps. */
 #include "lib/suite.h"
+#include "model/model_table.h"
 #include "unit/serve/served.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
-enum { DIM = 4, ROWS = 3, ASKERS = 3, REPLACEMENTS = 8 };
+enum { DIM = 4, ROWS = 3, ASKERS = 3, REPLACEMENTS = 8, BYTE_AT = 140 };
 
 /* ROOT/@name: an .npy file whose elements are all @value. */
 static void write_table(const char *name, float value)
@@ -196,10 +198,102 @@ START_TEST(test_an_encoder_rolled_back)
 }
 END_TEST
 
+/* ---- kept, or loaded again ------------------------------------------------------------------ */
+
+static struct pn_model_ref held_ref(const char *name)
+{
+    struct pn_model_ref ref;
+    struct pn_error err = {0};
+
+    ck_assert_int_eq(pn_serve_model_acquire(served, name, "", &ref, &err), PN_OK);
+    return ref;
+}
+
+/* Rescan to the end: a model that comes behind all others in the order of loading is there. */
+static void rescan_whole(void)
+{
+    static int n;
+    char name[16];
+    struct pn_error err = {0};
+
+    snprintf(name, sizeof name, "zz%d", n++);
+    write_model(name, "topk", "history");
+    pn_serve_rescan(served);
+    WAIT_FOR(pn_serve_model_ready(served, name, "", &err) == PN_OK);
+}
+
+/* Does a rescan load another model in the place of @name? Holding the one that there is keeps
+ * its address from being used again. */
+static bool loads_again(const char *name)
+{
+    struct pn_model_ref before = held_ref(name), after;
+    bool other;
+
+    rescan_whole();
+    after = held_ref(name);
+    other = after.model != before.model;
+    pn_serve_model_release(&before);
+    pn_serve_model_release(&after);
+    return other;
+}
+
+/* Write to t.npy in place, let a model see it, and make the file what it was, its time
+ * included. */
+static void damage_and_restore(void)
+{
+    const struct timespec past[] = {{0, UTIME_OMIT}, {1, 0}};
+    struct timespec back[] = {{0, UTIME_OMIT}, {0}};
+    struct pn_model_ref ref = held_ref("history");
+    int fd = open(tree_path("t.npy"), O_RDWR | O_CLOEXEC);
+    struct stat was;
+    char byte;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fstat(fd, &was), 0);
+    back[1] = was.st_mtim;
+    ck_assert_int_eq(pread(fd, &byte, 1, BYTE_AT), 1);
+    ck_assert(pn_model_table_intact(ref.model));
+    ck_assert_int_eq(pwrite(fd, "?", 1, BYTE_AT), 1);
+    ck_assert_int_eq(futimens(fd, past), 0);
+    ck_assert(!pn_model_table_intact(ref.model));
+    ck_assert_int_eq(pwrite(fd, &byte, 1, BYTE_AT), 1);
+    ck_assert_int_eq(futimens(fd, back), 0);
+    ck_assert(!pn_model_table_intact(ref.model));
+    close(fd);
+    pn_serve_model_release(&ref);
+}
+
+START_TEST(test_kept_or_loaded_again)
+{
+    tree_open();
+    write_table("t.npy", 1);
+    write_model("history", "pool", "");
+    write_model("near", "topk", "history");
+    tree_write("m/1/model.onnx", "ok");
+    ck_assert_int_eq(served_start(served_options()), PN_OK);
+    ck_assert(!loads_again("m"));
+    ck_assert(!loads_again("history"));
+    ck_assert(!loads_again("near"));
+    tree_write("m/config.pbtxt", "max_batch_size: 4");
+    ck_assert(loads_again("m"));
+    tree_write("m/1/model.onnx", "v2");
+    ck_assert(loads_again("m"));
+    write_model("history", "pool", ""); /* the same text, another file */
+    ck_assert(loads_again("near"));     /* with its encoder */
+    damage_and_restore();
+    ck_assert(loads_again("history"));
+    damage_and_restore();
+    ck_assert(loads_again("near"));
+    ck_assert(!loads_again("near"));
+    ck_assert(!loads_again("m"));
+    served_stop();
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {
-        test_replaced_together, test_an_encoder_that_fails, test_an_encoder_rolled_back};
+    const TTest *const tests[] = {test_replaced_together, test_an_encoder_that_fails,
+        test_an_encoder_rolled_back, test_kept_or_loaded_again};
 
     return suite_run("serve tables", tests, sizeof tests / sizeof tests[0]);
 }
