@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any text as config.pbtxt: refused with file and sentence, or parsed into a struct whose
- * parts keep what the header promises.
+ * parts keep what the header promises; its parameters then as those of a table, likewise.
  *
  * rooms: model */
 #include "fuzz/driver/fuzz.h"
 #include "model/config.h"
+#include "model/model_table_config.h"
 
 #include <string.h>
 
@@ -35,6 +36,29 @@ static void check_config(const struct pn_model_config *c)
         fuzz_must(c->param_keys[i] && c->param_values[i], "parameters are never NULL");
 }
 
+static void check_refusal(enum pn_code code, const struct pn_error *err)
+{
+    fuzz_must(err->code == code && strncmp(err->msg, "config.pbtxt", 12) == 0,
+        "a refusal names the file");
+    fuzz_must(code != PN_INTERNAL, "no text is our own fault");
+}
+
+static void check_table(const struct pn_model_config *c)
+{
+    struct pn_table_config t;
+    struct pn_error err = {0};
+    enum pn_code code = pn_table_config_parse("config.pbtxt", c, &t, &err);
+    if (code != PN_OK) {
+        check_refusal(code, &err);
+        return;
+    }
+    fuzz_must(pn_table_operation_text(t.operation) != NULL, "the operation is known");
+    fuzz_must(t.tensor && t.file && t.keys && t.encoder, "names are never NULL");
+    fuzz_must(1 <= t.k && t.k <= t.k_max, "k is from 1 to k_max");
+    fuzz_must(!*t.encoder || t.operation >= PN_TABLE_SCORE, "an encoder makes queries");
+    fuzz_must(c->n_params > 0 || t.operation == PN_TABLE_GATHER, "gather is the default");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pn_model_config c;
@@ -43,12 +67,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     enum pn_code code =
         pn_model_config_parse("config.pbtxt", (const char *)data, size, &c, &err);
-    if (code == PN_OK)
+    if (code != PN_OK) {
+        check_refusal(code, &err);
+    } else {
         check_config(&c);
-    else
-        fuzz_must(err.code == code && strncmp(err.msg, "config.pbtxt", 12) == 0,
-            "a refusal names the file");
-    fuzz_must(code != PN_INTERNAL, "no text is our own fault");
+        check_table(&c);
+    }
     pn_model_config_fini(&c);
     return 0;
 }
