@@ -3,132 +3,183 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from cgroup_v1 import group, inside
 from messages import arrays_of, infer
-from server import BINARY, FLIGHTS, SANITIZED, Server
+from onnx_file import chain, table, wide
+from server import BINARY, SANITIZED, Server
 from test_watcher import series
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory counts too")
 MIB = 1 << 20
-SMALL = ["--max-inflight-bytes=16MiB", "--max-message-bytes=8MiB"]
+WEIGHTS_MIB = 48  # of what onnx_file.py makes, as FP32
+REQUESTS_MIB = 4
+SMALL = [f"--max-inflight-bytes={REQUESTS_MIB}MiB", "--max-message-bytes=2MiB"]
+OWN_MIB = 16  # of the process and the kernel, more than enough
 
 
 def limited_memory(mib):
     return group("memory", memory__limit_in_bytes=mib * MIB)
 
 
-def add_version(repository, number, mib):
-    """The flights model, with a file beside it that makes it @mib heavier (in holes: only its
-    size is looked at)."""
-    version = repository / "flights" / str(number)
-    version.mkdir(parents=True)
-    with open(version / "weights.bin", "wb") as file:
-        file.truncate(mib * MIB)
-    shutil.copy(FLIGHTS / "flights" / "1" / "model.onnx", version)
+def ends(path, limited, folder):
+    """Start it, expecting that it ends by itself."""
+    return subprocess.run([*inside(limited), BINARY, "serve", path, f"--grpc-uds={folder}/s",
+                           "--allow-metrics=false", *SMALL], capture_output=True, text=True,
+                          timeout=60, check=False)
 
 
-def field(number, value):
-    """One field of a protobuf message: a number, or bytes with their length."""
-    def varint(n):
-        return bytes([n & 127 | 128]) + varint(n >> 7) if n > 127 else bytes([n])
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    value = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(value)) + value
+def kills(limited):
+    return limited.value("memory.oom_control", "oom_kill")
 
 
-def chain_model(path, size, layers):
-    """y = x W0 W1 …: an ONNX file written field by field (ModelProto of onnx.proto)."""
-    def tensor(i):
-        values = np.full((size, size), 1 / size, np.float32).tobytes()
-        return field(1, size) + field(1, size) + field(2, 1) + field(8, f"w{i}") + field(9, values)
-
-    def info(name):
-        shape = field(1, field(2, "rows")) + field(1, field(1, size))
-        return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
-
-    names = ["x", *(f"h{i}" for i in range(1, layers)), "y"]
-    graph = field(2, "chain") + field(11, info("x")) + field(12, info("y"))
-    for i in range(layers):
-        graph += field(1, field(1, names[i]) + field(1, f"w{i}") + field(2, names[i + 1]) +
-                       field(4, "MatMul"))
-        graph += field(5, tensor(i))
-    path.parent.mkdir(parents=True)
-    path.write_bytes(field(1, 8) + field(8, field(2, 17)) + field(7, graph))
+def check_refused(path, mib, folder):
+    with limited_memory(mib) as limited:
+        result = ends(path, limited, folder)
+        assert result.returncode == 2 and "no room in memory" in result.stderr, result.stderr
+        assert kills(limited) == 0
 
 
-def ask(server):
-    request = infer("flights", {"ids": np.zeros((1, 5), np.int64),
-                                "features": np.zeros((1, 16), np.float32)})
-    return server.first_stub.ModelInfer(request, timeout=20).model_version
+def check_serves(path, mib, model="m", rows=None):
+    """It loads within @mib and says what onnxruntime says."""
+    file = path if path.is_file() else path / model / "1" / "model.onnx"
+    x = rows if rows is not None else np.linspace(-1, 1, 2048, dtype=np.float32).reshape(2, -1)
+    with limited_memory(mib) as limited:
+        with Server(path, options=SMALL, command_prefix=inside(limited)) as server:
+            answer = server.first_stub.ModelInfer(infer(model, {"x": x}), timeout=60)
+        assert kills(limited) == 0
+    want = onnxruntime.InferenceSession(file).run(None, {"x": x})[0]
+    np.testing.assert_allclose(arrays_of(answer)["y"], want, rtol=1e-3, atol=1e-4)
 
 
-def test_too_large_at_start(tmp_path):
-    add_version(tmp_path, 1, 300)
-    with limited_memory(256) as limited:
-        result = subprocess.run(
-            [*inside(limited), BINARY, "serve", tmp_path, f"--grpc-uds={tmp_path}/s",
-             "--allow-metrics=false", *SMALL], capture_output=True, text=True, timeout=60,
-            check=False)
-        kills = limited.value("memory.oom_control", "oom_kill")
+def test_what_is_said(tmp_path):
+    chain(tmp_path / "m.onnx", location="data.bin")
+    with limited_memory(WEIGHTS_MIB) as limited:
+        result = ends(tmp_path / "m.onnx", limited, tmp_path)
+        assert kills(limited) == 0
     print(result.stderr.splitlines()[-1])
     assert result.returncode == 2, result.stderr
-    said = re.search(r"no room in memory: its files take (\S+) MiB, (\S+) MiB are used and "
-                     r"requests may take (\S+) MiB \(--max-inflight-bytes=16777216\), together "
-                     r"(\S+) MiB of the 256.0 MiB that (\S+) allows; raise the memory limit or "
-                     r"lower --max-inflight-bytes", result.stderr)
+    said = re.search(r"no room in memory: loading it takes (\S+) MiB, (\S+) MiB are used and "
+                     rf"requests may take (\S+) MiB \(--max-inflight-bytes={REQUESTS_MIB * MIB}\)"
+                     r", together (\S+) MiB of the 48.0 MiB that (\S+) allows; raise the memory "
+                     r"limit or lower --max-inflight-bytes", result.stderr)
     assert said, result.stderr
-    files, used, requests, together = map(float, said.groups()[:4])
-    assert 300 <= files < 301 and requests == 16 and 1 < used < 100
-    assert abs(files + used + requests - together) < 0.2
+    need, used, requests, together = map(float, said.groups()[:4])
+    assert WEIGHTS_MIB <= need < WEIGHTS_MIB + 2 and requests == REQUESTS_MIB
+    assert 1 < used < OWN_MIB
+    assert abs(need + used + requests - together) < 0.2
     assert said[5] == f"{limited.path}/memory.limit_in_bytes"
-    assert kills == 0
 
 
-def test_fits(tmp_path):
-    add_version(tmp_path, 1, 100)
-    with limited_memory(256) as limited:
-        with Server(tmp_path, options=SMALL, command_prefix=inside(limited)) as server:
-            assert ask(server) == "1"
+# ---- where weights lie -------------------------------------------------------------------
+
+@pytest.mark.parametrize("file, location", [
+    ("m/1/model.onnx", None), ("m/1/model.onnx", "weights.bin"), ("m/1/model.onnx", "w/data.bin"),
+    ("m.onnx", "data.bin"), ("m.onnx", "w/data.bin")])
+def test_weights_count_wherever_they_lie(tmp_path, file, location):
+    """Twelve tensors of one file of external data are one file's worth."""
+    chain(tmp_path / "models" / file, location=location)
+    path = tmp_path / "models" / (file if file == "m.onnx" else "")
+    check_refused(path, WEIGHTS_MIB, tmp_path)
+    check_serves(path, WEIGHTS_MIB + REQUESTS_MIB + OWN_MIB)
+
+
+def test_strangers_do_not_count(tmp_path):
+    """Neither beside the file, though its folder's name is a number, nor in a version's own."""
+    for file in ("7/m.onnx", "repository/m/1/model.onnx"):
+        chain(tmp_path / file, layers=2)
+        with open((tmp_path / file).with_name("stranger.bin"), "wb") as stranger:
+            stranger.truncate(4096 * MIB)
+    check_serves(tmp_path / "7" / "m.onnx", 64)
+    check_serves(tmp_path / "repository", 64)
 
 
 def test_a_reload_that_does_not_fit_keeps_the_old_version(tmp_path):
-    add_version(tmp_path, 1, 100)
-    with limited_memory(256) as limited:
-        with Server(tmp_path, options=SMALL, pages=True,
+    repository = tmp_path / "repository"
+    small, large = (repository / "m" / str(number) / "model.onnx" for number in (1, 2))
+    chain(small, layers=2)
+    x = np.ones((1, 1024), np.float32)
+    with limited_memory(64) as limited:
+        with Server(repository, options=SMALL, pages=True,
                     command_prefix=inside(limited)) as server:
-            add_version(tmp_path, 2, 240)
+            chain(large)
             server.signal(signal.SIGHUP)
             server.wait_log("no room in memory")
             server.wait_log("rescan done")
-            assert ask(server) == "1"
-            failures = 'pinnace_model_load_failures_total{model="flights"}'
-            assert series(server, failures) == 1
-            os.truncate(tmp_path / "flights" / "2" / "weights.bin", MIB)
+            answer = server.first_stub.ModelInfer(infer("m", {"x": x}), timeout=20)
+            assert answer.model_version == "1"
+            assert series(server, 'pinnace_model_load_failures_total{model="m"}') == 1
+            chain(tmp_path / "new.onnx", layers=4)
+            os.replace(tmp_path / "new.onnx", large)
             server.signal(signal.SIGHUP)
-            server.wait_log("model loaded model=flights version=2")
-            server.wait_log("model version retired model=flights version=1")
-            assert ask(server) == "2"
+            server.wait_log("model loaded model=m version=2")
+            server.wait_log("model version retired model=m version=1")
+            answer = server.first_stub.ModelInfer(infer("m", {"x": x}), timeout=20)
+            assert answer.model_version == "2"
+        assert kills(limited) == 0
 
 
-def test_what_is_said_to_fit_does_fit(tmp_path):
-    """Loading many weights takes little more than they do, so the check can be believed."""
-    path = tmp_path / "chain" / "1" / "model.onnx"
-    chain_model(path, 1024, 24)
-    files = -(-path.stat().st_size // MIB)
-    with limited_memory(files + 16 + 24) as limited:
-        with Server(tmp_path, options=SMALL, command_prefix=inside(limited)) as server:
-            x = np.ones((2, 1024), np.float32)
-            answer = server.first_stub.ModelInfer(infer("chain", {"x": x}), timeout=60)
-            np.testing.assert_allclose(arrays_of(answer)["y"], x, rtol=1e-5)
-            most = int(limited.get("memory.max_usage_in_bytes")) / MIB
-            print(f"files {files} MiB, resident {server.status('VmRSS') / 1024:.0f} MiB, "
-                  f"at most {most:.0f} MiB with page cache")
-        assert limited.value("memory.oom_control", "oom_kill") == 0
+# ---- what loading takes beyond the files ---------------------------------------------------
+
+KINDS = {
+    "one matrix": lambda path: chain(path, size=3584, layers=1, location="data.bin"),
+    "off alignment": lambda path: chain(path, size=3584, layers=1, location="data.bin", skew=1),
+    "halves": lambda path: chain(path, dtype=np.float16, location="data.bin"),
+    "typed": lambda path: chain(path, typed=True),
+    "normed": lambda path: chain(path, normed=True),
+    "table": table,
+    "wide": wide,
+}
+
+
+def outcome(path, mib, folder, hide):
+    """Of a start within @mib: "serves", "refused" or "killed". @hide: the shim that hides the
+    limit from the server, or None."""
+    env = {"LD_PRELOAD": hide} if hide else {}
+    with limited_memory(mib) as limited:
+        command = [*inside(limited), "env", *(f"{k}={v}" for k, v in env.items()), BINARY,
+                   "serve", path, f"--grpc-uds={folder}/s", "--allow-metrics=false", *SMALL]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            log = ""
+            for line in process.stderr:
+                log += line
+                if "model loaded" in line:
+                    break
+            loaded = process.poll() is None and "model loaded" in log
+            process.terminate()
+            process.stderr.read()
+        if kills(limited) > 0:
+            return "killed"
+    assert loaded or "no room in memory" in log, log
+    return "serves" if loaded else "refused"
+
+
+def smallest_limit(path, folder, hide, outcomes):
+    """In steps of 4 MiB, the smallest that it serves in."""
+    low, high = 8, 136
+    while high - low > 4:
+        mib = (low + high) // 2
+        outcomes[mib] = outcome(path, mib, folder, hide)
+        low, high = (low, mib) if outcomes[mib] == "serves" else (mib, high)
+    return high
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refused_is_what_would_be_killed(tmp_path, shim, kind):
+    """Whatever the limit, the kernel kills nothing; and where the check refuses, it would."""
+    path = tmp_path / "m.onnx"
+    KINDS[kind](path)
+    checked, unchecked = {}, {}
+    admitted = smallest_limit(path, tmp_path, None, checked)
+    survived = smallest_limit(path, tmp_path, shim("hide_limit"), unchecked)
+    print(f"{kind}: file {path.stat().st_size / MIB:.0f} MiB, admitted from {admitted} MiB, "
+          f"killed below {survived} MiB")
+    assert set(checked.values()) == {"serves", "refused"}
+    assert "killed" in unchecked.values()
+    assert survived <= admitted <= survived + REQUESTS_MIB + 4
