@@ -141,7 +141,7 @@ END_TEST
 
 /* Two slow cores, then two fast ones with two threads each. */
 static const char hybrid[] =
-    "<?xml version=\"1.0\"?><!DOCTYPE topology SYSTEM \"hwloc2.dtd\"><topology "
+    "<?xml version=\"1.0\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n<topology "
     "version=\"2.0\">"
     "<object type=\"Machine\" os_index=\"0\" " SET(
         "0x3f") "allowed_cpuset=\"0x3f\" "
