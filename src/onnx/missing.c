@@ -36,6 +36,7 @@ static struct kind *find(struct pn_onnx_missing *m, const struct pn_onnx_node *n
     return NULL;
 }
 
+/* NULL without memory. */
 static struct kind *add(
     struct pn_onnx_reader *r, const struct pn_onnx_node *n, const char *reason)
 {
@@ -46,7 +47,7 @@ static struct kind *add(
         .opset = n->opset,
         .first = n->name,
         .first_makes = n->n_out > 0 ? n->out[0] : ""};
-    return k;
+    return reason && !k->reason ? NULL : k;
 }
 
 /* Constants in the place of what @n would have made. */
@@ -83,6 +84,8 @@ enum pn_code pn_onnx_missing_note(struct pn_onnx_reader *r, const struct pn_onnx
     }
     if (!k)
         k = add(r, n, reason);
+    if (!k)
+        return pn_fail(err, PN_EXHAUSTED, "no memory for a list of operators");
     k->n_nodes++;
     return make_up_outputs(r, n, err);
 }
