@@ -8,6 +8,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+/* Sanitizers make each step many times dearer: a test of scale is so many times smaller there. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { SUITE_PART = 10 };
+#else
+enum { SUITE_PART = 1 };
+#endif
+
 /* Run @n tests as one suite. Returns main()'s result. */
 static inline int suite_run(const char *name, const TTest *const *tests, size_t n)
 {

@@ -8,6 +8,10 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/slice.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -55,6 +59,9 @@ enum pn_code pn_serve_model_ready(
     (void)version;
     if (strcmp(model, "known") == 0) {
         return PN_OK;
+    }
+    if (strcmp(model, "faulty") == 0) {
+        return pn_fail(err, PN_INTERNAL, "secret detail");
     }
     return strcmp(model, "loading") == 0 ? pn_fail(err, PN_UNAVAILABLE, "is loading")
                                          : pn_fail(err, PN_NOT_FOUND, "is not there");
@@ -165,6 +172,103 @@ START_TEST(health_of_a_whole_life)
     ck_assert_uint_eq(atomic_load(&admission.requests), 0);
     ck_assert_uint_eq(atomic_load(&admission.bytes), 0);
     ck_assert_int_eq(ask(""), PN_UNAVAILABLE);
+}
+END_TEST
+
+/* ---- faults of ours -------------------------------------------------------------------- */
+
+/* ModelMetadata of the model "faulty". Returns the status; @details is cut to its size. */
+static grpc_status_code ask_of_a_fault(char *details, size_t bytes)
+{
+    static const char named[] = "\x0a\x06"
+                                "faulty"; /* field 1: the name */
+    grpc_completion_queue *queue = grpc_completion_queue_create_for_next(NULL);
+    grpc_channel_credentials *plain = grpc_insecure_credentials_create();
+    grpc_channel *channel = grpc_channel_create(address, plain, NULL);
+    gpr_timespec end =
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(10, GPR_TIMESPAN));
+    grpc_call *call =
+        grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
+            grpc_slice_from_static_string("/inference.GRPCInferenceService/ModelMetadata"),
+            NULL, end, NULL);
+    grpc_slice body = grpc_slice_from_static_buffer(named, sizeof named - 1);
+    grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&body, 1);
+    grpc_metadata_array headers, trailers;
+    grpc_slice text = grpc_empty_slice();
+    grpc_status_code status = GRPC_STATUS_UNKNOWN;
+    grpc_op ops[5] = {{.op = GRPC_OP_SEND_INITIAL_METADATA}, {.op = GRPC_OP_SEND_MESSAGE},
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}, {.op = GRPC_OP_RECV_INITIAL_METADATA},
+        {.op = GRPC_OP_RECV_STATUS_ON_CLIENT}};
+
+    grpc_metadata_array_init(&headers);
+    grpc_metadata_array_init(&trailers);
+    ops[1].data.send_message.send_message = message;
+    ops[3].data.recv_initial_metadata.recv_initial_metadata = &headers;
+    ops[4].data.recv_status_on_client.trailing_metadata = &trailers;
+    ops[4].data.recv_status_on_client.status = &status;
+    ops[4].data.recv_status_on_client.status_details = &text;
+    ck_assert_int_eq(grpc_call_start_batch(call, ops, 5, call, NULL), GRPC_CALL_OK);
+    (void)grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+    (void)snprintf(details, bytes, "%.*s", (int)GRPC_SLICE_LENGTH(text),
+        (const char *)GRPC_SLICE_START_PTR(text));
+    grpc_slice_unref(text);
+    grpc_metadata_array_destroy(&headers);
+    grpc_metadata_array_destroy(&trailers);
+    grpc_byte_buffer_destroy(message);
+    grpc_call_unref(call);
+    grpc_channel_destroy(channel);
+    grpc_channel_credentials_release(plain);
+    grpc_completion_queue_shutdown(queue);
+    while (
+        grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
+        GRPC_QUEUE_SHUTDOWN) {
+    }
+    grpc_completion_queue_destroy(queue);
+    return status;
+}
+
+/* Ask so; what is logged meanwhile comes in @log. */
+static grpc_status_code log_of_a_fault(char details[256], char log[2048])
+{
+    char name[] = "/tmp/pn-rpc-log-XXXXXX";
+    int fd = mkstemp(name), saved = dup(STDERR_FILENO);
+    grpc_status_code status;
+    ssize_t n;
+
+    dup2(fd, STDERR_FILENO);
+    status = ask_of_a_fault(details, 256);
+    dup2(saved, STDERR_FILENO);
+    n = pread(fd, log, 2047, 0);
+    log[n > 0 ? n : 0] = '\0';
+    close(fd);
+    close(saved);
+    unlink(name);
+    return status;
+}
+
+/* The caller gets an id, the log one line that says under it what happened to whom. */
+START_TEST(faults_hide_their_detail)
+{
+    struct pn_rpc_options o = options();
+    struct pn_rpc *rpc;
+    pthread_t acceptor;
+    char details[256], log[2048], id[9] = "", expected[64];
+
+    pn_admission_init(&admission, 4, 1 << 22, 1 << 20, NULL);
+    ck_assert_int_eq(pn_rpc_open(&o, &rpc, &err), PN_OK);
+    ck_assert_int_eq(pn_rpc_start(rpc, &err), PN_OK);
+    atomic_store(&accepting, true);
+    ck_assert_int_eq(pthread_create(&acceptor, NULL, accept_loop, rpc), 0);
+    ck_assert_int_eq(log_of_a_fault(details, log), GRPC_STATUS_INTERNAL);
+    ck_assert_msg(sscanf(details, "internal error %8[0-9a-f]; ", id) == 1, "%s", details);
+    ck_assert_ptr_null(strstr(details, "secret"));
+    (void)snprintf(
+        expected, sizeof expected, "internal error id=%s method=ModelMetadata ", id);
+    ck_assert_msg(strstr(log, expected) && strstr(log, "secret detail"), "%s", log);
+    ck_assert_ptr_eq(strchr(log, '\n'), log + strlen(log) - 1);
+    atomic_store(&accepting, false);
+    ck_assert_int_eq(pthread_join(acceptor, NULL), 0);
+    pn_rpc_close(rpc);
 }
 END_TEST
 
@@ -322,9 +426,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {health_of_a_whole_life, close_without_start,
-        stale_socket_is_replaced, socket_has_its_name_and_mode, longest_path,
-        what_cannot_be_listened_on, tcp_peers_are_named};
+    const TTest *const tests[] = {health_of_a_whole_life, faults_hide_their_detail,
+        close_without_start, stale_socket_is_replaced, socket_has_its_name_and_mode,
+        longest_path, what_cannot_be_listened_on, tcp_peers_are_named};
     int rc;
 
     if (!mkdtemp(folder)) {
