@@ -81,6 +81,14 @@ static enum pn_code new_weights(struct pn_graph *g, struct linear *l, const floa
     return PN_OK;
 }
 
+/* The constants that new ones have replaced: not all old ones beside all new ones. */
+static void drop_replaced(struct pn_graph *g, const struct linear *l)
+{
+    const_take_use(g, graph_value_of(g, l->b));
+    if (l->c)
+        const_take_use(g, graph_value_of(g, l->c));
+}
+
 static size_t b_at(const struct linear *l, size_t k, size_t n)
 {
     return l->trans_b ? n * l->k + k : k * l->n + n;
@@ -89,6 +97,7 @@ static size_t b_at(const struct linear *l, size_t k, size_t n)
 static enum pn_code fold_after(
     struct pn_graph *g, struct linear *l, const struct norm *m, struct pn_error *err)
 {
+    const struct linear replaced = *l;
     const float *old_b, *old_c;
     float *b, *c;
     enum pn_code code = new_weights(g, l, &old_b, &old_c, &b, &c, err);
@@ -98,12 +107,15 @@ static enum pn_code fold_after(
             b[b_at(l, k, n)] = (float)((double)old_b[b_at(l, k, n)] * s);
         c[n] = (float)((old_c ? (double)old_c[n] * s : 0) + norm_shift(m, n));
     }
+    if (code == PN_OK)
+        drop_replaced(g, &replaced);
     return code;
 }
 
 static enum pn_code fold_before(
     struct pn_graph *g, struct linear *l, const struct norm *m, struct pn_error *err)
 {
+    const struct linear replaced = *l;
     const float *old_b, *old_c;
     float *b, *c;
     enum pn_code code = new_weights(g, l, &old_b, &old_c, &b, &c, err);
@@ -116,6 +128,8 @@ static enum pn_code fold_before(
         }
         c[n] = (float)sum;
     }
+    if (code == PN_OK)
+        drop_replaced(g, &replaced);
     return code;
 }
 

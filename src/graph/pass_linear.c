@@ -83,6 +83,7 @@ static enum pn_code scaled(
         return code;
     for (size_t i = 0; i < (*v)->constant->bytes / sizeof *to; i++)
         to[i] = from[i] * factor;
+    const_take_use(g, graph_value_of(g, *v));
     *v = &made->v;
     return PN_OK;
 }
