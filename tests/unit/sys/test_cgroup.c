@@ -268,6 +268,19 @@ START_TEST(duplicate_and_hidden_mounts)
 }
 END_TEST
 
+START_TEST(view_with_the_most_ancestors)
+{
+    put("/proc/self/cgroup", "0::/pod1/ctr\n");
+    put("/proc/self/mountinfo", V2_AT("/pod1/ctr", "/mnt/near") V2_AT("/pod1", "/mnt/far"));
+    put("/mnt/far/cpu.max", "200000 100000\n");
+    put("/mnt/far/ctr/cpu.max", "max 100000\n");
+    put("/mnt/near/cpu.max", "max 100000\n");
+    ck_assert_int_eq(quota(NULL, NULL), 2000);
+    put("/proc/self/mountinfo", V2_AT("/pod1", "/mnt/far") V2_AT("/pod1/ctr", "/mnt/near"));
+    ck_assert_int_eq(quota(NULL, NULL), 2000);
+}
+END_TEST
+
 START_TEST(dash_in_paths_and_spaces_in_options)
 {
     put("/proc/self/cgroup", "2:cpu:/\n");
@@ -334,6 +347,7 @@ int main(void)
     tcase_add_test(t, nothing_readable);
     tcase_add_test(t, deleted_group);
     tcase_add_test(t, duplicate_and_hidden_mounts);
+    tcase_add_test(t, view_with_the_most_ancestors);
     tcase_add_test(t, dash_in_paths_and_spaces_in_options);
     tcase_add_loop_test(t, only_the_ratio_counts, 0, 3);
     tcase_add_test(t, follows_a_change);
