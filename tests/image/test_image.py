@@ -4,8 +4,10 @@ Kubernetes' "restricted" pods (container.py). The socket lies in a folder that b
 as an emptyDir would. Needs root; packages.txt lists the programs.
 """
 
+import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -87,6 +89,40 @@ def test_labels_and_defaults(archive):
         assert config["Labels"][f"org.opencontainers.image.{label}"] in run(BINARY, "version").stdout
     assert image["os"] == "linux" and image["architecture"] == ARCH
     assert descriptor["platform"]["architecture"] == ARCH
+
+
+def dockerfile():
+    """Instruction -> words, of the image's stage; labels apart."""
+    text = (ROOT / "deploy/Dockerfile").read_text().replace("\\\n", " ")
+    found, labels = {}, {}
+    for line in text[text.index("FROM scratch"):].splitlines():
+        name, _, words = line.partition(" ")
+        if name == "LABEL":
+            labels = dict(word.split("=", 1) for word in shlex.split(words))
+        elif name == "HEALTHCHECK":
+            options, _, command = words.partition(" CMD ")
+            found[name] = (dict(o.split("=") for o in options.split()), json.loads(command))
+        else:
+            found[name] = json.loads(words) if words.startswith("[") else words
+    return found, labels
+
+
+def test_the_dockerfile_says_the_same(archive):
+    """Both are written by hand."""
+    made = Archive(archive)
+    config = made.follow(made.follow(made.index["manifests"][0])["config"])["config"]
+    file, labels = dockerfile()
+    assert file["ENTRYPOINT"] == config["Entrypoint"] and file["CMD"] == config["Cmd"]
+    assert file["USER"] == config["User"] and file["STOPSIGNAL"] == config["StopSignal"]
+    assert {f"{port}/tcp" for port in file["EXPOSE"].split()} == set(config["ExposedPorts"])
+    options, command = file["HEALTHCHECK"]
+    assert config["Healthcheck"] == {"Test": ["CMD", *command], **{
+        name.removeprefix("--").title(): int(text.removesuffix("s")) * 10**9
+        for name, text in options.items()}}
+    given = {name for name, text in labels.items() if not text.startswith("$")}
+    assert {name: config["Labels"][name] for name in given} == {n: labels[n] for n in given}
+    assert set(config["Labels"]) - set(labels) == {
+        "org.opencontainers.image.created", "org.opencontainers.image.base.name"}
 
 
 def test_unusable_options_are_refused(tmp_path):
