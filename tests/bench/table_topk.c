@@ -5,7 +5,7 @@
  * The two take turns and medians are compared, so that other load on the machine meets both
  * alike. Usage: bench_table_topk, which makes a table of 1M x 64 and goes through residences, one
  * and two threads, one and 16 queries; or, for table_topk.py, bench_table_topk FILE RESIDENT THREADS
- * QUERIES K TURNS, which prints the milliseconds of a read and of a call. */
+ * QUERIES K TURNS, which prints the milliseconds of a call, one after the other and no read. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "sys/parallel.h"
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { TURNS_MOST = 1000, PIECE_BYTES = 1024 * 1024 };
+enum { TURNS = 11, TURNS_MOST = 1000, PIECE_BYTES = 1024 * 1024 };
 
 struct bench {
     struct pn_table *table;
@@ -78,21 +78,20 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The medians of a read and of a call. */
-static void race(struct bench *b, size_t turns, double ms[2])
+static double median(double *times, size_t n)
 {
-    static double times[2][TURNS_MOST];
+    qsort(times, n, sizeof *times, compare);
+    return times[n / 2];
+}
 
-    (void)read_ms(b);
+static double calls_ms(struct bench *b, size_t turns)
+{
+    static double times[TURNS_MOST];
+
     (void)topk_ms(b);
-    for (size_t turn = 0; turn < turns; turn++) {
-        times[0][turn] = read_ms(b);
-        times[1][turn] = topk_ms(b);
-    }
-    for (size_t i = 0; i < 2; i++) {
-        qsort(times[i], turns, sizeof times[i][0], compare);
-        ms[i] = times[i][turns / 2];
-    }
+    for (size_t turn = 0; turn < turns; turn++)
+        times[turn] = topk_ms(b);
+    return median(times, turns);
 }
 
 static void *room_for(size_t n, size_t size)
@@ -150,7 +149,6 @@ static void bench_open(struct bench *b, const char *path, enum pn_resident resid
         (void)fprintf(stderr, "%s\n", err.msg);
         exit(1);
     }
-    make_memory(b);
     b->q.query = make_queries(b);
     b->q.ids = room_for(b->q.b * b->q.k, sizeof *b->q.ids);
     b->q.scores = room_for(b->q.b * b->q.k, sizeof *b->q.scores);
@@ -170,15 +168,23 @@ static void compare_one(
     const char *path, enum pn_resident resident, size_t threads, size_t queries)
 {
     struct bench b = {.threads = threads, .q = {.b = queries, .k = 100}};
-    double ms[2];
+    double reads[TURNS], calls[TURNS], read, call;
 
     bench_open(&b, path, resident);
-    race(&b, 11, ms);
+    make_memory(&b);
+    (void)read_ms(&b);
+    (void)topk_ms(&b);
+    for (size_t turn = 0; turn < TURNS; turn++) {
+        reads[turn] = read_ms(&b);
+        calls[turn] = topk_ms(&b);
+    }
+    read = median(reads, TURNS);
+    call = median(calls, TURNS);
     printf("%-5s %zu thread%s %3zu quer%s  read %7.2f ms (%5.1f GB/s)  top-100 %7.2f ms, "
            "%6.2f a query: %5.1f %% of the read's speed\n",
         pn_resident_text(resident), threads, threads == 1 ? ", " : "s,", queries,
-        queries == 1 ? "y, " : "ies", ms[0], (double)b.bytes / ms[0] / 1e6, ms[1],
-        ms[1] / (double)queries, 100 * ms[0] / ms[1]);
+        queries == 1 ? "y, " : "ies", read, (double)b.bytes / read / 1e6, call,
+        call / (double)queries, 100 * read / call);
     (void)fflush(stdout);
     bench_close(&b);
 }
@@ -225,7 +231,6 @@ int main(int argc, char **argv)
 {
     static struct bench b;
     enum pn_resident resident;
-    double ms[2];
     int turns;
 
     if (argc == 1) {
@@ -242,8 +247,7 @@ int main(int argc, char **argv)
     b.q.b = (size_t)atoi(argv[4]);
     b.q.k = (size_t)atoi(argv[5]);
     bench_open(&b, argv[1], resident);
-    race(&b, (size_t)turns, ms);
-    printf("%.4f %.4f\n", ms[0], ms[1]);
+    printf("%.4f\n", calls_ms(&b, (size_t)turns));
     bench_close(&b);
     return 0;
 }

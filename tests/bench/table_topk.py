@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact top-100 of a million rows of 64 numbers: Pinnace beside faiss and numpy, one thread each.
+"""Exact top-100 of a million rows of 64 numbers: Pinnace beside faiss and numpy.
 
     pip install faiss-cpu
-    python tests/bench/table_topk.py [--rounds 5] [--turns 5]
+    python tests/bench/table_topk.py [--threads 1] [--rounds 5] [--turns 5]
 
 The three take turns in short rounds of one run, so that all meet the same machine; each figure is
 the median over the rounds of the round's median, in milliseconds a query. faiss is IndexFlatIP;
@@ -13,8 +13,13 @@ $PINNACE_BINARY names. Prints ratios; asserts nothing.
 import argparse
 import os
 
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--threads", type=int, default=1, help="of each contestant")
+parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--turns", type=int, default=5, help="of each contestant in a round")
+OPTIONS = parser.parse_args()
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
+    os.environ[name] = str(OPTIONS.threads)  # before numpy reads them
 
 import pathlib  # noqa: E402
 import statistics  # noqa: E402
@@ -37,9 +42,9 @@ ROWS, DIM, K, QUERIES = 1_000_000, 64, 100, (1, 4, 16, 64)
 
 def pinnace_ms(path, resident, queries, turns):
     """The program's own clock: a process for each call, so that nothing of the others is in it."""
-    result = subprocess.run([PROGRAM, path, resident, "1", str(queries), str(K), str(turns)],
-                            capture_output=True, text=True, check=True)
-    return float(result.stdout.split()[1])
+    result = subprocess.run([PROGRAM, path, resident, str(OPTIONS.threads), str(queries), str(K),
+                             str(turns)], capture_output=True, text=True, check=True)
+    return float(result.stdout)
 
 
 def median_ms(call, turns):
@@ -68,7 +73,7 @@ def contestants(table, path, turns):
         "numpy": lambda q: median_ms(lambda: numpy_topk(table, q), turns),
     }
     if faiss:
-        faiss.omp_set_num_threads(1)
+        faiss.omp_set_num_threads(OPTIONS.threads)
         index = faiss.IndexFlatIP(DIM)
         index.add(table)
         found["faiss " + faiss.__version__] = lambda q: median_ms(lambda: index.search(q, K),
@@ -79,21 +84,18 @@ def contestants(table, path, turns):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--turns", type=int, default=5, help="of each contestant in a round")
-    options = parser.parse_args()
     rng = np.random.default_rng(1)
     table = rng.random((ROWS, DIM), np.float32) - np.float32(0.5)
     queries = rng.random((max(QUERIES), DIM), np.float32) - np.float32(0.5)
     with tempfile.TemporaryDirectory() as folder:
         path = str(pathlib.Path(folder) / "table.npy")
         np.save(path, table)
-        each = contestants(table, path, options.turns)
+        each = contestants(table, path, OPTIONS.turns)
         times = {(name, n): [] for name in each for n in QUERIES}
-        for _ in range(options.rounds):
+        for _ in range(OPTIONS.rounds):
             for name, n in times:
                 times[name, n].append(each[name](queries[:n]) / n)
+    print(f"{OPTIONS.threads} thread(s) each")
     print(f"{'ms a query (times pinnace fp32)':34}" + "".join(f"{n:>16}" for n in QUERIES))
     for name in each:
         cells = []
