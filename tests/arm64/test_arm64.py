@@ -33,7 +33,7 @@ AARCH64, MOST_MIB = 183, 40
 def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("archive") / "pinnace.oci.tar"
     foreign = run("dpkg", "--print-foreign-architectures").stdout
-    print(run(ROOT / "deploy/image.sh", "--arch=amd64,arm64", path).stdout)
+    print(run(ROOT / "deploy/image.sh", "--arch=amd64,arm64", path, timeout=1800).stdout)
     assert run("dpkg", "--print-foreign-architectures").stdout == foreign
     return path
 

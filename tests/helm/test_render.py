@@ -67,6 +67,9 @@ def test_kserve_runs_the_container_of_the_chart():
     chart = charts.server(charts.pod(cases.rendered("standalone-grpc-probes")))
     for key in ("image", "command", "resources", "securityContext"):
         assert runtime[key] == chart[key], key
+    told = runtime["env"][0]["valueFrom"]["resourceFieldRef"]
+    assert told == {**chart["env"][0]["valueFrom"]["resourceFieldRef"],
+                    "containerName": runtime["name"]}
     theirs = set(chart["args"]) - {"--builtin-models"}
     assert set(runtime["args"]) == theirs | {"--model-repository=/mnt/models"}
 

@@ -20,9 +20,9 @@ can_enter = os.geteuid() == 0 and subprocess.run(NAMESPACES, check=False).return
 needs_namespaces = pytest.mark.skipif(not can_enter, reason="no right to make namespaces here")
 
 
-def run(*command, **more):
+def run(*command, timeout=300, **more):
     return subprocess.run([str(c) for c in command], check=True, text=True, capture_output=True,
-                          timeout=300, **more)
+                          timeout=timeout, **more)
 
 
 class Archive:

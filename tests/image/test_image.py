@@ -121,6 +121,8 @@ def test_the_dockerfile_says_the_same(archive):
         for name, text in options.items()}}
     given = {name for name, text in labels.items() if not text.startswith("$")}
     assert {name: config["Labels"][name] for name in given} == {n: labels[n] for n in given}
+    version = config["Labels"]["org.opencontainers.image.version"]
+    assert f"\nARG VERSION={version}\n" in (ROOT / "deploy/Dockerfile").read_text()
     assert set(config["Labels"]) - set(labels) == {
         "org.opencontainers.image.created", "org.opencontainers.image.base.name"}
 
