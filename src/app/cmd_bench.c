@@ -93,10 +93,13 @@ static const struct pn_option options[] = {
 
 static const struct pn_option_table table = {
     .command = "pinnace bench",
-    .usage = "[options] PATH",
-    .about = "Measure a model without the network, on random inputs. PATH is a model file "
-             "(.onnx,\n"
-             ".safetensors, .npy) or a model directory.",
+    .usage = "[options] PATH [PATH...]",
+    .about =
+        "Measure a model without the network, on random inputs. The first PATH is a "
+        "model\n"
+        "file (.onnx, .safetensors, .npy) or a model directory; its encoder may lie in "
+        "the\n"
+        "others.",
     .options = options,
     .n_options = sizeof options / sizeof options[0],
 };
@@ -378,9 +381,9 @@ static enum pn_code bench_model(struct pn_model *m, const char *path,
     return code;
 }
 
-/* The one model that PATH means. */
-static enum pn_code find_path(const struct pn_scan *scan, const char *path,
-    const struct pn_found_version **out, struct pn_error *err)
+/* Does the first PATH mean one model? */
+static enum pn_code check_first(
+    const struct pn_scan *scan, const char *path, struct pn_error *err)
 {
     const struct pn_found_model *m = scan->n_models > 0 ? &scan->models[0] : NULL;
 
@@ -390,30 +393,57 @@ static enum pn_code find_path(const struct pn_scan *scan, const char *path,
         return pn_fail(err, PN_INVALID,
             "%s: expected one model, found %zu; give one of them, such as %s", path,
             scan->n_models, m->dir);
-    if (m->failure.code != PN_OK) {
-        *err = m->failure;
-        return m->failure.code;
-    }
-    *out = &m->versions[m->n_versions - 1];
     return PN_OK;
 }
 
-static int bench_path(const struct bench_options *o, const char *path)
+/* The model that comes first, its latest version. */
+static enum pn_code open_first(
+    struct pn_scan *scan, struct pn_model **out, const char **path, struct pn_error *err)
 {
     const struct pn_model_options mo = {0};
-    const struct pn_found_version *found = NULL;
+    const struct pn_found_model *m;
+    const struct pn_found_version *latest;
+    enum pn_code code = pn_found_add_encoders(scan, err);
+
+    if (code != PN_OK)
+        return code;
+    m = &scan->models[0];
+    if (m->failure.code != PN_OK) {
+        *err = m->failure;
+        return err->code;
+    }
+    latest = &m->versions[m->n_versions - 1];
+    *path = latest->path;
+    return pn_found_open(scan, m, latest, &mo, out, err);
+}
+
+/* The first PATH is looked at alone, too: it must mean one model, the others may mean any. */
+static enum pn_code find_all(
+    const struct pn_parsed *parsed, struct pn_scan *out, struct pn_error *err)
+{
+    enum pn_code code = pn_scan_paths(parsed->arguments, 1, out, err);
+
+    if (code == PN_OK)
+        code = check_first(out, parsed->arguments[0], err);
+    pn_scan_fini(out);
+    if (code != PN_OK)
+        return code;
+    return pn_scan_paths(parsed->arguments, parsed->n_arguments, out, err);
+}
+
+static int bench_paths(const struct bench_options *o, const struct pn_parsed *parsed)
+{
     struct pn_model *model = NULL;
     struct pn_error err = {0};
     struct pn_scan scan;
+    const char *path;
     enum pn_code code;
 
-    code = pn_scan_paths(&path, 1, &scan, &err);
+    code = find_all(parsed, &scan, &err);
     if (code == PN_OK)
-        code = find_path(&scan, path, &found, &err);
+        code = open_first(&scan, &model, &path, &err);
     if (code == PN_OK)
-        code = pn_found_open(&scan.models[0], found, &mo, &model, &err);
-    if (code == PN_OK)
-        code = bench_model(model, found->path, o, &err);
+        code = bench_model(model, path, o, &err);
     pn_model_close(model);
     pn_scan_fini(&scan);
     if (code != PN_OK)
@@ -432,12 +462,12 @@ int pn_command_bench(int argc, char **argv)
         status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, err.msg);
     else if (parsed.help)
         status = pn_command_help(&table);
-    else if (parsed.n_arguments != 1)
-        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, "expected one PATH");
+    else if (parsed.n_arguments == 0)
+        status = pn_command_fail(table.command, PN_EXIT_UNUSABLE, "expected a PATH");
     else if (!pn_command_blas_usable(table.command))
         status = PN_EXIT_UNUSABLE;
     else
-        status = bench_path(&o, parsed.arguments[0]);
+        status = bench_paths(&o, &parsed);
     pn_parsed_fini(&parsed);
     return status;
 }

@@ -90,8 +90,8 @@ static void describe(
         printf("passes\n%s", report->data);
 }
 
-static int check_version(const struct check_options *o, const struct pn_found_model *m,
-    const struct pn_found_version *found)
+static int check_version(const struct check_options *o, const struct pn_scan *scan,
+    const struct pn_found_model *m, const struct pn_found_version *found)
 {
     struct pn_str report = {0};
     struct pn_model_options mo = {.report = o->passes ? &report : NULL};
@@ -100,7 +100,7 @@ static int check_version(const struct check_options *o, const struct pn_found_mo
     enum pn_code code;
     int status;
 
-    code = pn_found_open(m, found, &mo, &model, &err);
+    code = pn_found_open(scan, m, found, &mo, &model, &err);
     if (code == PN_OK) {
         printf("model   \"%s\" version %" PRId64 ", %s\n", m->name, found->number,
             found->path);
@@ -125,10 +125,12 @@ static int check_all(const struct check_options *o, const struct pn_scan *scan)
     for (size_t i = 0; i < scan->n_models; i++) {
         const struct pn_found_model *m = &scan->models[i];
 
+        if (m->beside) /* opened with the models that need it */
+            continue;
         if (m->failure.code != PN_OK)
             status = worse(status, fail_model(m->name, m->failure.msg));
         for (size_t k = 0; m->failure.code == PN_OK && k < m->n_versions; k++)
-            status = worse(status, check_version(o, m, &m->versions[k]));
+            status = worse(status, check_version(o, scan, m, &m->versions[k]));
     }
     return status;
 }
@@ -141,6 +143,8 @@ static int check_paths(const struct check_options *o, const struct pn_parsed *pa
     int status;
 
     code = pn_scan_paths(parsed->arguments, parsed->n_arguments, &scan, &err);
+    if (code == PN_OK)
+        code = pn_found_add_encoders(&scan, &err);
     if (code == PN_OK && scan.n_models == 0)
         code = pn_absent_model(parsed->arguments[0], &err);
     if (code != PN_OK)

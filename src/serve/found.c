@@ -4,52 +4,60 @@
 #include "serve/found.h"
 
 #include "base/log.h"
-#include "base/mem.h"
-#include "serve/dirs.h"
 
 #include <string.h>
 
 /* ---- encoders within a scan ---------------------------------------------------------------- */
 
-static const struct pn_found_model *find_model(const struct pn_scan *scan, const char *name)
+/* The encoder of @m, or NULL. What lies beside another repository's models is not meant. */
+static const struct pn_found_model *encoder_of(
+    const struct pn_scan *scan, const struct pn_found_model *m)
 {
     for (size_t i = 0; i < scan->n_models; i++) {
-        if (strcmp(scan->models[i].name, name) == 0)
-            return &scan->models[i];
+        const struct pn_found_model *e = &scan->models[i];
+
+        if (strcmp(e->name, m->table.encoder) == 0 &&
+            (!e->beside || strcmp(e->root, m->root) == 0))
+            return e;
     }
     return NULL;
 }
 
-static enum pn_code fail_absent(const struct pn_found_model *m, struct pn_error *err)
-{
-    return pn_fail(
-        err, PN_NOT_FOUND, "encoder \"%s\": not among the models served", m->table.encoder);
-}
-
 /* One step deep, so that there are no circles and the order of loading is plain. */
-static enum pn_code check_encoder(
-    const struct pn_found_model *encoder, struct pn_error *err)
+static void check_encoder(const struct pn_scan *scan, struct pn_found_model *m)
 {
-    if (!*encoder->table.encoder)
-        return PN_OK;
-    return pn_fail(err, PN_INVALID,
-        "encoder \"%s\": expected a model without an encoder of its own, it has \"%s\"",
-        encoder->name, encoder->table.encoder);
+    const struct pn_found_model *encoder = encoder_of(scan, m);
+
+    if (!encoder)
+        (void)pn_fail(&m->failure, PN_NOT_FOUND,
+            "encoder \"%s\": neither among the models given nor in %s", m->table.encoder,
+            m->root);
+    else if (*encoder->table.encoder)
+        (void)pn_fail(&m->failure, PN_INVALID,
+            "encoder \"%s\": expected a model without an encoder of its own, it has \"%s\"",
+            encoder->name, encoder->table.encoder);
 }
 
-void pn_found_check_encoders(struct pn_scan *scan)
+static bool wants_encoder(const struct pn_found_model *m)
 {
-    for (size_t i = 0; i < scan->n_models; i++) {
-        struct pn_found_model *m = &scan->models[i];
-        const struct pn_found_model *encoder = find_model(scan, m->table.encoder);
+    return m->failure.code == PN_OK && *m->table.encoder;
+}
 
-        if (m->failure.code != PN_OK || !*m->table.encoder)
-            continue;
-        if (encoder)
-            (void)check_encoder(encoder, &m->failure);
-        else
-            (void)fail_absent(m, &m->failure);
+enum pn_code pn_found_add_encoders(struct pn_scan *scan, struct pn_error *err)
+{
+    enum pn_code code = PN_OK;
+
+    for (size_t i = 0; code == PN_OK && i < scan->n_models; i++) {
+        const struct pn_found_model *m = &scan->models[i];
+
+        if (wants_encoder(m) && !encoder_of(scan, m))
+            code = pn_scan_add_beside(scan, m->root, m->table.encoder, err);
     }
+    for (size_t i = 0; code == PN_OK && i < scan->n_models; i++) {
+        if (wants_encoder(&scan->models[i]))
+            check_encoder(scan, &scan->models[i]);
+    }
+    return code;
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */
@@ -64,87 +72,51 @@ enum pn_code pn_found_open_table(const struct pn_found_model *m,
         .version = found->dir,
         .max_bytes = max_bytes};
 
-    if (!m->has_config)
+    enum pn_code code = pn_model_open_table(&options, take_encoder, out, err);
+
+    if (code == PN_OK && !m->has_config)
         pn_log(PN_LOG_INFO,
             "%s has no config.pbtxt: served as \"gather\"; there, parameter \"operation\" "
             "chooses gather, pool, score or topk",
             found->path);
-    return pn_model_open_table(&options, take_encoder, out, err);
+    return code;
 }
 
 /* ---- for tools ------------------------------------------------------------------------------- */
 
-/* What has to live as long as an encoder that a tool opened. */
-struct opened_encoder {
-    struct pn_scan scan; /* of its name */
-    struct pn_model *model;
-};
-
-static void opened_encoder_close(void *ctx)
+static void close_encoder(void *ctx)
 {
-    struct opened_encoder *e = ctx;
-
-    pn_model_close(e->model);
-    pn_scan_fini(&e->scan);
-    pn_free(e);
+    pn_model_close(ctx);
 }
 
-static enum pn_code open_encoder_in(struct opened_encoder *e,
-    const struct pn_found_model *m, const char *path, struct pn_error *err)
+static enum pn_code open_encoder(const struct pn_scan *scan, const struct pn_found_model *m,
+    struct pn_table_encoder *out, struct pn_error *err)
 {
     const struct pn_model_options options = {0};
-    const struct pn_found_model *encoder;
+    const struct pn_found_model *e = *m->table.encoder ? encoder_of(scan, m) : NULL;
+    struct pn_model *model = NULL;
     enum pn_code code;
 
-    code = pn_scan_paths(&path, 1, &e->scan, err);
-    if (code != PN_OK)
-        return code;
-    encoder = find_model(&e->scan, m->table.encoder);
-    if (!encoder)
-        return fail_absent(m, err);
-    if (encoder->failure.code != PN_OK) {
-        *err = encoder->failure;
-        return err->code;
-    }
-    code = check_encoder(encoder, err);
-    if (code != PN_OK)
-        return code;
-    return pn_found_open(
-        encoder, &encoder->versions[encoder->n_versions - 1], &options, &e->model, err);
-}
-
-static enum pn_code open_encoder(
-    const struct pn_found_model *m, struct pn_table_encoder *out, struct pn_error *err)
-{
-    struct opened_encoder *e = NULL;
-    enum pn_code code = PN_EXHAUSTED;
-    char *path;
-
     *out = (struct pn_table_encoder){0};
-    if (!*m->table.encoder)
+    if (!e)
         return PN_OK;
-    path = pn_path_join(m->root, m->table.encoder);
-    if (path)
-        e = pn_calloc(1, sizeof *e);
-    if (e)
-        code = open_encoder_in(e, m, path, err);
+    code = e->failure.code;
+    if (code == PN_OK)
+        code =
+            pn_found_open(scan, e, &e->versions[e->n_versions - 1], &options, &model, err);
     else
-        (void)pn_fail(err, code, "no memory");
-    pn_free(path);
-    if (code != PN_OK) {
-        if (e)
-            opened_encoder_close(e);
-        return pn_wrap(err, "encoder \"%s\"", m->table.encoder);
-    }
-    *out = (struct pn_table_encoder){.model = e->model,
-        .name = e->scan.models[0].name,
-        .release = opened_encoder_close,
-        .ctx = e,
-        .max_batch_size = e->scan.models[0].config.max_batch_size};
+        *err = e->failure;
+    if (code != PN_OK)
+        return pn_wrap(err, "encoder \"%s\"", e->name);
+    *out = (struct pn_table_encoder){.model = model,
+        .name = e->name,
+        .release = close_encoder,
+        .ctx = model,
+        .max_batch_size = e->config.max_batch_size};
     return PN_OK;
 }
 
-enum pn_code pn_found_open(const struct pn_found_model *m,
+enum pn_code pn_found_open(const struct pn_scan *scan, const struct pn_found_model *m,
     const struct pn_found_version *found, const struct pn_model_options *options,
     struct pn_model **out, struct pn_error *err)
 {
@@ -153,7 +125,7 @@ enum pn_code pn_found_open(const struct pn_found_model *m,
 
     *out = NULL;
     if (found->is_table) {
-        code = open_encoder(m, &encoder, err);
+        code = open_encoder(scan, m, &encoder, err);
         if (code == PN_OK)
             code = pn_found_open_table(m, found, encoder, SIZE_MAX, out, err);
     } else {

@@ -310,7 +310,7 @@ static enum pn_code scan_all(struct pn_serve *s, struct pn_scan *scan, struct pn
     if (code == PN_OK && s->options.builtin_models)
         code = pn_scan_add_builtin(scan, "simple", err);
     if (code == PN_OK)
-        pn_found_check_encoders(scan);
+        code = pn_found_add_encoders(scan, err);
     return code;
 }
 

@@ -544,6 +544,32 @@ enum pn_code pn_scan_paths(
     return code;
 }
 
+/* Could a repository's folder have that name? */
+static bool is_folder_name(const char *name)
+{
+    return *name && *name != '.' && !strchr(name, '/');
+}
+
+enum pn_code pn_scan_add_beside(
+    struct pn_scan *scan, const char *root, const char *name, struct pn_error *err)
+{
+    size_t n = scan->n_models;
+    enum pn_code code = PN_OK;
+    char *dir;
+
+    if (!is_folder_name(name))
+        return PN_OK;
+    dir = pn_path_join(root, name);
+    if (!dir)
+        return no_memory(err);
+    if (pn_is_dir(dir) && looks_like_model(dir, false))
+        code = scan_model(scan, root, dir, name, false, err);
+    if (scan->n_models > n)
+        scan->models[n].beside = true;
+    pn_free(dir);
+    return code;
+}
+
 enum pn_code pn_scan_add_builtin(
     struct pn_scan *scan, const char *name, struct pn_error *err)
 {

@@ -31,6 +31,7 @@ struct pn_found_model {
     char *name, *dir; /* dir: for messages; the file itself for a file's PATH */
     char *root;       /* the repository, or the folder that stands for it */
     bool builtin;     /* the path of its one version is not used */
+    bool beside;      /* no PATH holds it: pn_scan_add_beside() */
     bool has_config;
     struct pn_model_config config;
     struct pn_table_config table; /* of its versions that are tables */
@@ -53,6 +54,11 @@ PN_MUST_USE enum pn_code pn_scan_paths(
 /* Add the built-in model of that name, unless a model of the user's has it. */
 PN_MUST_USE enum pn_code pn_scan_add_builtin(
     struct pn_scan *scan, const char *name, struct pn_error *err);
+
+/* Add the model @name of the repository @root, which no PATH holds as a whole, by the rules of a
+ * repository; nothing where there is none. Moves ->models. */
+PN_MUST_USE enum pn_code pn_scan_add_beside(
+    struct pn_scan *scan, const char *root, const char *name, struct pn_error *err);
 
 void pn_scan_fini(struct pn_scan *scan);
 

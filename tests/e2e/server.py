@@ -144,10 +144,11 @@ class Server:
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def wait_log(self, text, seconds=20):
+    def wait_log(self, *texts, seconds=20):
+        """Until one of them is in the log."""
         until = time.monotonic() + seconds
-        while text not in self.log():
-            assert time.monotonic() < until, f"no {text!r} in:\n{self.log()}"
+        while not any(text in self.log() for text in texts):
+            assert time.monotonic() < until, f"none of {texts} in:\n{self.log()}"
             time.sleep(0.02)
 
     def wait_exit(self, seconds=WAIT_SECONDS):

@@ -522,7 +522,7 @@ def test_encoder_refusals(ask):
 
 
 @pytest.mark.parametrize("parameters, message", [
-    ({"encoder": "absent"}, 'encoder "absent": not among the models served'),
+    ({"encoder": "absent"}, 'encoder "absent": neither among the models given nor in '),
     ({"encoder": "self"}, 'encoder "self": expected a model without an encoder'),
     ({"encoder": "simple"}, 'encoder "simple": expected one output'),
     ({"encoder": "taken"}, 'encoder "taken": its input "IDS" has a name'),
@@ -544,6 +544,38 @@ def test_encoder_that_cannot_be(tmp_path, parameters, message):
         started.wait_log("model failed to load model=self")
         line = next(part for part in started.log().splitlines() if "model=self" in part)
         assert re.search(f"model=self( version=1)?: {message}", line), line
+
+
+def loads(*paths):
+    """Can serve, check and bench load the models of the paths? The same answer from each."""
+    with Server(*paths, options=["--exit-on-error=false"], wait=False) as server:
+        server.wait_log("serving, but not ready", "ready ms=")
+        served = "ready ms=" in server.log()
+    checked = run("check", *paths)
+    benched = run("bench", *paths, "--rows=1", "--seconds=0.01")
+    assert checked.returncode == benched.returncode == (0 if served else 2), (
+        served, checked.stderr, benched.stderr)
+    assert served or "neither among the models given nor in" in checked.stderr
+    assert served or "neither among the models given nor in" in benched.stderr
+    return served
+
+
+def test_encoders_are_found_by_one_rule(tmp_path):
+    """Among the models of all paths, then beside the model that names it."""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "small.npy", small_rows())
+    for name in ("a", "c"):
+        write_model(tmp_path / name, "near", operation="topk", file="small.npy",
+                    encoder="history")
+    for name in ("b", "c"):
+        write_model(tmp_path / name, "history", operation="pool", file="small.npy")
+    assert not loads(tmp_path / "a" / "near")
+    assert loads(tmp_path / "a" / "near", tmp_path / "b")
+    assert loads(tmp_path / "a" / "near", tmp_path / "b" / "history")
+    assert loads(tmp_path / "c" / "near")
+    result = run("check", tmp_path / "c" / "near")
+    assert 'model   "near"' in result.stdout and 'model   "history"' not in result.stdout
 
 
 def test_an_encoders_own_batch_size(tmp_path):
@@ -638,7 +670,7 @@ def test_encoder_replaced_and_removed(changing):
     assert encoded_score(ask) == 48
     shutil.rmtree(root / "encoder")
     server.signal(signal.SIGHUP)
-    server.wait_log('encoder "encoder": not among the models served')
+    server.wait_log('encoder "encoder": neither among the models given nor in')
     server.wait_log("model version retired model=encoder")
     assert encoded_score(ask) == 48
 

@@ -424,7 +424,7 @@ START_TEST(test_encoders)
     tree_write("lost/config.pbtxt", TABLE PARAMETER("file", "f") PARAMETER("operation",
                                         "topk") PARAMETER("encoder", "absent"));
     ck_assert_int_eq(scan_at(""), PN_OK);
-    pn_found_check_encoders(&scan);
+    ck_assert_int_eq(pn_found_add_encoders(&scan, &err), PN_OK);
     ck_assert_int_eq(model("good")->failure.code, PN_OK);
     ck_assert_int_eq(model("deep")->failure.code, PN_INVALID);
     ck_assert_str_eq(model("deep")->failure.msg,
@@ -436,6 +436,62 @@ START_TEST(test_encoders)
 }
 END_TEST
 
+#define ENCODED(name)                                                                      \
+    TABLE PARAMETER("file", "f") PARAMETER("operation", "topk") PARAMETER("encoder", name)
+
+static void scan_encoders(const char *first, const char *second)
+{
+    const char *paths[] = {tree_path(first), second ? tree_path(second) : NULL};
+
+    err = (struct pn_error){0};
+    ck_assert_int_eq(pn_scan_paths(paths, second ? 2 : 1, &scan, &err), PN_OK);
+    ck_assert_int_eq(pn_found_add_encoders(&scan, &err), PN_OK);
+}
+
+static const char *encoder_failure(const char *name)
+{
+    static char text[PN_ERROR_MSG_BYTES];
+
+    snprintf(text, sizeof text, "%s", model(name)->failure.msg);
+    pn_scan_fini(&scan);
+    return text;
+}
+
+/* A model of a PATH, then one that lies beside; never one that lies beside another's. */
+START_TEST(test_encoders_beside)
+{
+    tree_open();
+    tree_write("a/one/config.pbtxt", ENCODED("tower"));
+    tree_write("a/tower/1/model.onnx", "ok");
+    tree_write("b/two/config.pbtxt", ENCODED("tower"));
+    tree_write("c/three/config.pbtxt", ENCODED("tower"));
+    tree_write("c/tower/2/model.onnx", "ok");
+    tree_write("c/bare/model.onnx", "ok");
+    tree_write("c/to_bare/config.pbtxt", ENCODED("bare"));
+    tree_write("c/away/config.pbtxt", ENCODED("../a/tower"));
+    scan_encoders("a/one", NULL);
+    ck_assert_uint_eq(scan.n_models, 2);
+    ck_assert(model("tower")->beside && !model("one")->beside);
+    ck_assert_str_eq(encoder_failure("one"), "");
+    scan_encoders("c/three", "a/tower"); /* the PATH's comes first */
+    ck_assert_uint_eq(scan.n_models, 2);
+    ck_assert(!model("tower")->beside);
+    ck_assert_str_eq(model("tower")->dir, tree_path("a/tower"));
+    ck_assert_str_eq(encoder_failure("three"), "");
+    scan_encoders("a/one", "b/two");
+    ck_assert_int_eq(model("one")->failure.code, PN_OK);
+    ck_assert_ptr_nonnull(strstr(encoder_failure("two"), "neither among the models given"));
+    scan_encoders("a/one", "c/three");
+    ck_assert_ptr_nonnull(strstr(encoder_failure("tower"), "found twice"));
+    scan_encoders("c/to_bare", NULL); /* as in a repository, a model has versions */
+    ck_assert_ptr_nonnull(strstr(encoder_failure("to_bare"), "nor in "));
+    scan_encoders("c/away", NULL);
+    ck_assert_ptr_nonnull(
+        strstr(encoder_failure("away"), "encoder \"../a/tower\": neither"));
+    tree_close();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_file, test_paths_that_are_not_there,
@@ -443,7 +499,7 @@ int main(void)
         test_repository, test_links_are_followed, test_policies, test_faults_of_a_model,
         test_configuration_names_the_file, test_one_name_in_two_places,
         test_builtin_yields_to_the_users, test_stamps, test_table_files, test_shared_table,
-        test_encoders};
+        test_encoders, test_encoders_beside};
 
     return suite_run("scan", tests, sizeof tests / sizeof tests[0]);
 }
