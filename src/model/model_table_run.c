@@ -91,7 +91,9 @@ const float *pn_table_run_floats(struct table_run *r, const struct pn_tensor *t)
 
 struct pn_table_call pn_table_run_call(const struct table_run *r)
 {
-    return (struct pn_table_call){r->run->pool, r->run->cancelled, r->run->deadline_ns};
+    const struct pn_model_run *run = r->run;
+    return (struct pn_table_call){
+        run->pool, run->cancelled, run->deadline_ns, run->reserve, run->place_ctx};
 }
 
 static enum pn_code run_gather(struct table_run *r)

@@ -48,6 +48,7 @@ bool pn_table_intact(const struct pn_table *t);
 
 size_t pn_table_rows(const struct pn_table *t);
 size_t pn_table_dim(const struct pn_table *t);
+size_t pn_table_row_bytes(const struct pn_table *t);    /* as they are held */
 size_t pn_table_memory_bytes(const struct pn_table *t); /* heap, without mapped pages */
 /* `rows 1000000, dim 64, stored FP32, resident int8, 68.7 MiB`. */
 void pn_table_describe(const struct pn_table *t, struct pn_str *out);
@@ -59,6 +60,9 @@ struct pn_table_call {
      * filter of topk(). */
     const atomic_bool *cancelled;
     uint64_t deadline_ns; /* PN_NO_DEADLINE */
+    /* Asked before topk() takes its memory; false ends the call. NULL: no limit. */
+    bool (*reserve)(void *ctx, size_t bytes);
+    void *reserve_ctx;
 };
 
 /* @ids were checked: -1 (where the call knows a pad) or a row. Shapes as the kernels' of the

@@ -32,6 +32,11 @@ size_t pn_table_dim(const struct pn_table *t)
     return t->rows.dim;
 }
 
+size_t pn_table_row_bytes(const struct pn_table *t)
+{
+    return t->rows.stride_bytes;
+}
+
 size_t pn_table_memory_bytes(const struct pn_table *t)
 {
     return t->memory_bytes;

@@ -231,6 +231,12 @@ static void round_cut(struct round *r)
     r->n_slots = least(pn_parallel_width(r->stop->call->pool), units + (units == 0));
 }
 
+/* May the call take @bytes? */
+static bool reserved(const struct pn_table_call *call, size_t bytes)
+{
+    return !call->reserve || call->reserve(call->reserve_ctx, bytes);
+}
+
 /* Nothing here overflows: @k and the lists are no longer than what is in memory already. */
 static bool round_init(struct round *r)
 {
@@ -243,6 +249,8 @@ static bool round_init(struct round *r)
     r->n_max = least(work_bytes / bytes, r->q->b);
     r->n_max += r->n_max == 0;
     heaps = r->n_slots * r->n_max;
+    if (!reserved(r->stop->call, r->n_slots * sizeof *r->slots + r->n_max * bytes))
+        return false;
     r->slots = pn_alloc_aligned(r->n_slots * sizeof *r->slots);
     r->keys = pn_alloc_aligned(heaps * r->k * sizeof *r->keys);
     r->list_rows = pn_alloc_aligned(r->n_max * list_rows * sizeof *r->list_rows);
