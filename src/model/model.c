@@ -55,6 +55,21 @@ static enum pn_code check_input(
     return PN_OK;
 }
 
+static uint64_t count_elems(const struct pn_model *m, const struct pn_tensor *inputs)
+{
+    uint64_t elems = 0;
+    for (size_t i = 0; i < m->n_inputs; i++)
+        if (inputs[i].dtype != PN_DTYPE_NONE)
+            elems += pn_tensor_count(&inputs[i]);
+    return elems;
+}
+
+uint64_t pn_model_work(const struct pn_model *m, const struct pn_model_run *run)
+{
+    uint64_t work = m->ops->work ? m->ops->work(m, run) : count_elems(m, run->inputs);
+    return work ? work : 1;
+}
+
 enum pn_code pn_model_run_request(
     struct pn_model *m, const struct pn_model_run *run, struct pn_error *err)
 {

@@ -44,7 +44,15 @@ struct pn_model_ops {
     void (*describe)(struct pn_model *m, struct pn_str *out); /* for `pinnace check` */
     void (*trim)(struct pn_model *m);                         /* give idle scratch back */
     void (*close)(struct pn_model *m);
+
+    /* How much there is to do for @run, of which only inputs and parameters are looked at: a
+     * number that the time of a run is about proportional to, or PN_WORK_LARGE. NULL: the
+     * number of input elements. */
+    uint64_t (*work)(const struct pn_model *m, const struct pn_model_run *run);
 };
+
+/* Too much for a thread that others wait for, whatever other runs took. */
+#define PN_WORK_LARGE UINT64_MAX
 
 struct pn_model {
     const struct pn_model_ops *ops;
@@ -75,6 +83,9 @@ PN_MUST_USE enum pn_code pn_model_open_builtin(
 
 /* Does @t fit input @at of the signature, in datatype and shape? */
 bool pn_model_fits(const struct pn_model *m, size_t at, const struct pn_tensor *t);
+
+/* What ->work says, or the number of input elements; at least 1. */
+uint64_t pn_model_work(const struct pn_model *m, const struct pn_model_run *run);
 
 /* As pn_model_run() with everything a request carries. */
 PN_MUST_USE enum pn_code pn_model_run_request(

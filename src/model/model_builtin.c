@@ -91,8 +91,11 @@ static void close_simple(struct pn_model *m)
     pn_free(m);
 }
 
-static const struct pn_model_ops simple_ops = {
-    "pinnace_builtin", run_simple, describe_simple, trim_simple, close_simple};
+static const struct pn_model_ops simple_ops = {.platform = "pinnace_builtin",
+    .run = run_simple,
+    .describe = describe_simple,
+    .trim = trim_simple,
+    .close = close_simple};
 
 enum pn_code pn_model_open_builtin(
     const char *name, struct pn_model **out, struct pn_error *err)

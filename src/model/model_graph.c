@@ -120,8 +120,11 @@ static void close_graph(struct pn_model *m)
     pn_free(m);
 }
 
-static const struct pn_model_ops graph_ops = {
-    "onnxruntime_onnx", run_graph, describe_graph, trim_graph, close_graph};
+static const struct pn_model_ops graph_ops = {.platform = "onnxruntime_onnx",
+    .run = run_graph,
+    .describe = describe_graph,
+    .trim = trim_graph,
+    .close = close_graph};
 
 /* Read and compile @path. A file that is cut short meanwhile reads as zeros: whatever came of
  * that must not be kept. */

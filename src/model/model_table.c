@@ -269,8 +269,12 @@ static void close_table(struct pn_model *base)
     pn_free(m);
 }
 
-static const struct pn_model_ops table_ops = {
-    "pinnace_table", pn_table_model_run, describe_table, trim_table, close_table};
+static const struct pn_model_ops table_ops = {.platform = "pinnace_table",
+    .run = pn_table_model_run,
+    .describe = describe_table,
+    .trim = trim_table,
+    .close = close_table,
+    .work = pn_table_model_work};
 
 static enum pn_code open_parts(
     struct table_model *m, const struct pn_table_model_options *o, struct pn_error *err)

@@ -59,6 +59,10 @@ struct pn_table_call pn_table_run_call(const struct table_run *r);
 PN_MUST_USE enum pn_code pn_table_run_score(struct table_run *r);
 PN_MUST_USE enum pn_code pn_table_run_topk(struct table_run *r);
 
+/* How many results a query of @run asks for: 1..k_max, or PN_INVALID. */
+PN_MUST_USE enum pn_code pn_table_run_k(const struct table_model *m,
+    const struct pn_model_run *run, int64_t *out, struct pn_error *err);
+
 /* One input of ids. */
 struct table_ids {
     const char *name;
@@ -78,8 +82,9 @@ bool pn_table_ids_is_pad(const struct table_ids *ids, size_t at);
 void pn_table_ids_write(
     const struct table_model *m, const int64_t *rows, size_t n, void *out);
 
-/* The vtable's run. */
+/* The vtable's run and work. */
 PN_MUST_USE enum pn_code pn_table_model_run(
     struct pn_model *m, const struct pn_model_run *run, struct pn_error *err);
+uint64_t pn_table_model_work(const struct pn_model *m, const struct pn_model_run *run);
 
 #endif

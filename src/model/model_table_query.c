@@ -187,19 +187,19 @@ static enum pn_code k_of(const struct pn_param *p, int64_t *out)
     }
 }
 
-static enum pn_code take_k(struct table_run *r, int64_t *out)
+enum pn_code pn_table_run_k(const struct table_model *m, const struct pn_model_run *run,
+    int64_t *out, struct pn_error *err)
 {
-    const struct pn_model_run *run = r->run;
-    int64_t most = r->model->config.k_max;
-    *out = r->model->config.k;
+    int64_t most = m->config.k_max;
+    *out = m->config.k;
     for (size_t i = 0; i < run->n_params; i++) {
         if (strcmp(run->params[i].key, "k") != 0)
             continue;
         if (k_of(&run->params[i], out) != PN_OK)
-            return pn_fail(r->err, PN_INVALID,
+            return pn_fail(err, PN_INVALID,
                 "parameter \"k\": expected a whole number from 1 to %lld", (long long)most);
         if (*out < 1 || *out > most)
-            return pn_fail(r->err, PN_INVALID,
+            return pn_fail(err, PN_INVALID,
                 "parameter \"k\": expected 1 to %lld (k_max), got %lld", (long long)most,
                 (long long)*out);
     }
@@ -233,7 +233,7 @@ enum pn_code pn_table_run_topk(struct table_run *r)
     const struct pn_table_call call = pn_table_run_call(r);
     struct pn_topk q = {.similarity = r->model->config.metric};
     int64_t b = 0, k = 0;
-    enum pn_code code = take_k(r, &k);
+    enum pn_code code = pn_table_run_k(r->model, r->run, &k, r->err);
     if (code == PN_OK)
         code = check_reply_size(r, k);
     if (code == PN_OK)

@@ -163,31 +163,21 @@ static enum pn_code check_rows(
     return PN_OK;
 }
 
-static void measure(const struct pn_version *v, const struct pn_tensor *inputs,
-    int64_t *rows, size_t *elems)
+static int64_t count_rows(const struct pn_version *v, const struct pn_tensor *inputs)
 {
     const struct pn_model *m = v->opened;
-    bool have_rows = false;
-    size_t count;
 
-    *rows = 1;
-    *elems = 0;
     for (size_t i = 0; i < m->n_inputs; i++) {
-        if (inputs[i].dtype == PN_DTYPE_NONE)
-            continue;
-        count = pn_tensor_count(&inputs[i]);
-        *elems += count;
-        if (have_rows || inputs[i].rank < 1 || m->inputs[i].dims[0] >= 0)
-            continue;
-        *rows = count ? inputs[i].dims[0] : 0; /* [2^62, 0] is no row, only a number */
-        have_rows = true;
+        const struct pn_tensor *t = &inputs[i];
+
+        if (t->dtype != PN_DTYPE_NONE && t->rank > 0 && m->inputs[i].dims[0] < 0)
+            return pn_tensor_count(t) ? t->dims[0] : 0; /* [2^62, 0] is only a number */
     }
-    if (*elems == 0)
-        *elems = 1;
+    return 1;
 }
 
 enum pn_code pn_bind_inputs(const struct pn_version *v, const struct pn_request *request,
-    struct pn_tensor *inputs, int64_t *rows, size_t *elems, struct pn_error *err)
+    struct pn_tensor *inputs, int64_t *rows, struct pn_error *err)
 {
     enum pn_code code;
 
@@ -197,7 +187,7 @@ enum pn_code pn_bind_inputs(const struct pn_version *v, const struct pn_request 
     if (code == PN_OK)
         code = check_rows(v, inputs, err);
     if (code == PN_OK)
-        measure(v, inputs, rows, elems);
+        *rows = count_rows(v, inputs);
     return code;
 }
 

@@ -17,13 +17,12 @@
  * @inputs @v's n_inputs views; one that the request leaves out gets dtype PN_DTYPE_NONE.
  * @rows   rows of the request: the first dimension of the inputs, where the signature leaves
  *         it open; else 1.
- * @elems  all input elements together, at least 1.
  *
  * Returns PN_OK, or PN_INVALID naming the input that is unknown, repeated, missing, or of the
  * wrong datatype, shape or size, or that has more rows than max_batch_size allows. */
 PN_MUST_USE enum pn_code pn_bind_inputs(const struct pn_version *v,
     const struct pn_request *request, struct pn_tensor *inputs, int64_t *rows,
-    size_t *elems, struct pn_error *err);
+    struct pn_error *err);
 
 /* Which outputs are wanted, and in which order.
  *

@@ -229,27 +229,27 @@ void pn_version_unref(struct pn_version *v)
 
 /* ---- what a run costs ----------------------------------------------------------------- */
 
-uint64_t pn_version_estimate_ns(const struct pn_version *v, size_t elems)
+uint64_t pn_version_estimate_ns(const struct pn_version *v, uint64_t work)
 {
     uint64_t cost = atomic_load_explicit(&v->cost, memory_order_relaxed);
     uint64_t total;
 
-    if (v->opened->may_block)
+    if (v->opened->may_block || work == PN_WORK_LARGE)
         return UINT64_MAX;
-    if (cost == 0 || __builtin_mul_overflow(cost, (uint64_t)elems, &total))
+    if (cost == 0 || __builtin_mul_overflow(cost, work, &total))
         return UINT64_MAX;
     return total / COST_SHARES;
 }
 
 /* Two threads may measure at once; one of the two is then lost, which is no harm. */
-void pn_version_measured(struct pn_version *v, size_t elems, uint64_t ns)
+void pn_version_measured(struct pn_version *v, uint64_t work, uint64_t ns)
 {
     uint64_t cost = atomic_load_explicit(&v->cost, memory_order_relaxed);
     uint64_t sample;
 
-    if (__builtin_mul_overflow(ns, (uint64_t)COST_SHARES, &sample))
+    if (work == PN_WORK_LARGE || __builtin_mul_overflow(ns, (uint64_t)COST_SHARES, &sample))
         return;
-    sample = sample / elems + 1;
+    sample = sample / work + 1;
     cost = cost == 0 ? sample : cost - cost / 8 + sample / 8;
     atomic_store_explicit(&v->cost, cost ? cost : 1, memory_order_relaxed);
 }

@@ -103,9 +103,10 @@ void pn_entry_take_locked(struct pn_entry *entry, struct pn_version *v);
 
 /* ---- what a run costs ----------------------------------------------------------------- */
 
-/* Planned nanoseconds for @elems input elements: the running average of what an element took,
- * times their number; UINT64_MAX before the first run, and where a run may wait for the disk. */
-uint64_t pn_version_estimate_ns(const struct pn_version *v, size_t elems);
-void pn_version_measured(struct pn_version *v, size_t elems, uint64_t ns);
+/* Planned nanoseconds for @work, which is what pn_model_work() says: the running average of
+ * what a unit of it took, times their number; UINT64_MAX before the first run, for
+ * PN_WORK_LARGE, and where a run may wait for the disk. */
+uint64_t pn_version_estimate_ns(const struct pn_version *v, uint64_t work);
+void pn_version_measured(struct pn_version *v, uint64_t work, uint64_t ns);
 
 #endif

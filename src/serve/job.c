@@ -21,7 +21,7 @@ struct pn_job {
     struct pn_request *request;
     struct pn_times times;
     int64_t rows;
-    size_t elems;
+    uint64_t work;           /* of pn_model_work() */
     size_t reserved_bytes;   /* of the buffers, against the limit of bytes in flight */
     size_t run_bytes;        /* likewise of what the run takes for itself; until it ends */
     struct pn_error refusal; /* why an output got no memory */
@@ -367,10 +367,11 @@ static enum pn_code check_alive(
     return PN_OK;
 }
 
-static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_error *err)
+static struct pn_model_run run_of(struct pn_job *job, struct pn_pool *pool)
 {
     const struct pn_request *r = job->request;
-    struct pn_model_run run = {.inputs = job->inputs,
+
+    return (struct pn_model_run){.inputs = job->inputs,
         .outputs = job->outputs,
         .wanted = job->wanted,
         .place = place_output,
@@ -381,6 +382,11 @@ static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_
         .cancelled = &r->cancelled,
         .deadline_ns = r->deadline_ns,
         .pool = pool};
+}
+
+static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_error *err)
+{
+    const struct pn_model_run run = run_of(job, pool);
     size_t shared = pn_parallel_shared();
     enum pn_code code;
 
@@ -391,7 +397,7 @@ static enum pn_code compute(struct pn_job *job, struct pn_pool *pool, struct pn_
         *err = job->refusal; /* the model only knows that it got no memory */
     if (code == PN_OK && pn_parallel_shared() == shared) /* one thread's time */
         pn_version_measured(
-            job->version, job->elems, job->times.ran_ns - job->times.start_ns);
+            job->version, job->work, job->times.ran_ns - job->times.start_ns);
     if (code != PN_OK)
         pn_wrap(err, "model \"%s\"", job->version->model);
     return code;
@@ -444,8 +450,7 @@ static enum pn_code bind(struct pn_job *job, struct pn_error *err)
 {
     enum pn_code code;
 
-    code = pn_bind_inputs(
-        job->version, job->request, job->inputs, &job->rows, &job->elems, err);
+    code = pn_bind_inputs(job->version, job->request, job->inputs, &job->rows, err);
     if (code == PN_OK)
         code = pn_bind_outputs(
             job->version, job->request, job->wanted, job->order, &job->n_replies, err);
@@ -461,9 +466,10 @@ static uint64_t inline_below_ns(const struct pn_serve *s)
 
 static void dispatch(struct pn_job *job)
 {
-    uint64_t planned_ns = pn_version_estimate_ns(job->version, job->elems);
+    const struct pn_model_run run = run_of(job, NULL);
 
-    if (planned_ns < inline_below_ns(job->serve))
+    job->work = pn_model_work(job->version->opened, &run);
+    if (pn_version_estimate_ns(job->version, job->work) < inline_below_ns(job->serve))
         run_here(job, NULL, "before it was computed"); /* this thread must not wait */
     else
         enqueue(job);

@@ -102,7 +102,7 @@ struct warm {
     struct pn_serve *serve;
     struct pn_tensor *inputs, *outputs;
     struct pn_buffer **buffers; /* the inputs' first, then the outputs' */
-    size_t n_inputs, n_buffers, elems;
+    size_t n_inputs, n_buffers;
 };
 
 static void warm_fini(struct warm *w)
@@ -146,7 +146,6 @@ static bool zero_input(struct warm *w, size_t i, const struct pn_tensor_info *in
     t->data = w->buffers[i]->data;
     if (t->bytes > 0)
         memset(t->data, 0, t->bytes);
-    w->elems += pn_tensor_count(t);
     return true;
 }
 
@@ -163,8 +162,6 @@ static bool warm_init(struct warm *w, struct pn_serve *s, const struct pn_model 
         if (!zero_input(w, i, &m->inputs[i]))
             return false;
     }
-    if (w->elems == 0)
-        w->elems = 1;
     return true;
 }
 
@@ -187,7 +184,8 @@ static enum pn_code warm_up(struct pn_serve *s, struct pn_version *v, struct pn_
 
             code = pn_model_run_request(v->opened, &run, err);
             if (code == PN_OK && i == WARM_RUNS - 1)
-                pn_version_measured(v, w.elems, pn_clock_now_ns() - start_ns);
+                pn_version_measured(
+                    v, pn_model_work(v->opened, &run), pn_clock_now_ns() - start_ns);
         }
     }
     warm_fini(&w);

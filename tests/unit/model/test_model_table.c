@@ -472,8 +472,8 @@ START_TEST(runs_ask_before_they_take)
     open_must("file=t.npy operation=pool");
     asks_for(sizeof ids, history);
     pn_model_close(opened);
-    open_must("file=t.npy operation=topk k=4"); /* nobody wants IDS */
-    asks_for(4 * sizeof(int64_t), find);
+    open_must("file=t.npy operation=topk k=4");                 /* nobody wants IDS */
+    asks_for(4 * sizeof(int64_t) + 4 * sizeof(uint64_t), find); /* and the best so far */
     pn_model_close(opened);
     open_must("file=t.npy operation=topk keys=words.txt k=4");
     asks_for(4 * (sizeof(struct pn_bytes) + sizeof(int64_t)), find);
@@ -485,6 +485,65 @@ START_TEST(runs_ask_before_they_take)
         asked_with(1 << 20, empty, PN_EXHAUSTED), (size_t)(1 << 20) * sizeof rows[0]);
     ck_assert_uint_eq(asked_with(SIZE_MAX, endless, PN_INVALID), 0);
     ck_assert_str_eq(err.msg, "output \"IDS\" would be too large");
+    pn_model_close(opened);
+    files_remove();
+}
+END_TEST
+
+/* ---- how much there is to do --------------------------------------------------------------- */
+
+/* Of a request whose data nobody looks at. A dimension of 0 leaves a filter out. */
+static uint64_t work_of(const int64_t (*dims)[2], int64_t k)
+{
+    struct pn_tensor in[4] = {{0}};
+    struct pn_param param = {"k", PN_PARAM_INT64, {.int64 = k}};
+    const struct pn_model_run run = {.inputs = in, .params = &param, .n_params = k != 0};
+    for (size_t i = 0; i < opened->n_inputs; i++)
+        if (dims[i][1] > 0)
+            in[i] = tensor(opened->inputs[i].dtype, NULL, dims[i][0], dims[i][1]);
+    return pn_model_work(opened, &run);
+}
+
+#define WORK(k, ...) work_of((const int64_t[4][2]){__VA_ARGS__}, k)
+
+START_TEST(work_is_what_is_read)
+{
+    files_make();
+    open_must("file=t.npy operation=pool");
+    uint64_t two = WORK(0, {1, 2}), three = WORK(0, {1, 3});
+    ck_assert_uint_ge(three, two + sizeof *rows);
+    ck_assert_uint_eq(WORK(0, {2, 5}), two + 8 * (three - two));
+    ck_assert_uint_eq(WORK(0, {100, 1000}), PN_WORK_LARGE);
+    pn_model_close(opened);
+    open_must("file=t.npy operation=topk k=1");
+    uint64_t all = WORK(0, {1, 2}), included = WORK(0, {1, 2}, {0}, {1, 5});
+    uint64_t excluded = WORK(0, {1, 2}, {1, 5});
+    ck_assert_uint_ge(WORK(0, {2, 2}), all + sizeof rows); /* each query is a scan */
+    ck_assert_uint_gt(included, all);                      /* five rows, not four */
+    ck_assert_uint_ge(excluded, all + 5);
+    ck_assert_uint_lt(excluded, included + sizeof rows);
+    ck_assert_uint_ge(WORK(3, {1, 2}), all + 2 * (sizeof(int64_t) + sizeof(float)));
+    ck_assert_uint_eq(WORK(9999, {1000, 2}), PN_WORK_LARGE);
+    ck_assert_uint_lt(WORK(-1, {1000, 2}), PN_WORK_LARGE); /* k is refused at once */
+    ck_assert_uint_eq(WORK(0, {20000, 2}), PN_WORK_LARGE);
+    ck_assert_uint_eq(WORK(0, {(int64_t)1 << 58, 0}, {0}), WORK(0, {0}));
+    pn_model_close(opened);
+    open_must("file=t.npy operation=topk k=1 keys=words.txt");
+    ck_assert_uint_gt(WORK(0, {1, 2}, {0}, {1, 5}), included);
+    pn_model_close(opened);
+    files_remove();
+}
+END_TEST
+
+START_TEST(work_of_an_encoder_is_added)
+{
+    files_make();
+    struct pn_table_encoder e = encoder_of("file=t.npy operation=pool");
+    uint64_t alone = WORK(0, {1, 9});
+    ck_assert_int_eq(open_with("file=t.npy operation=topk encoder=e k=1", e), PN_OK);
+    ck_assert_uint_ge(WORK(0, {1, 9}), alone + sizeof rows);
+    ck_assert_uint_ge(WORK(0, {3, 3}), WORK(0, {1, 9}) + 2 * sizeof rows);
+    ck_assert_uint_eq(WORK(0, {100, 1000}, {0}, {0}, {1, 1}), PN_WORK_LARGE);
     pn_model_close(opened);
     files_remove();
 }
@@ -539,6 +598,7 @@ int main(void)
     const TTest *tests[] = {parameters, parameters_that_an_operation_does_not_use,
         gathers_any_shape, pools_with_missing_rows, finds_keys, k_in_every_form,
         encoder_becomes_the_query, encoder_keeps_its_max_batch_size,
-        runs_ask_before_they_take, memory_runs_out, warm_runs_allocate_nothing};
+        runs_ask_before_they_take, work_is_what_is_read, work_of_an_encoder_is_added,
+        memory_runs_out, warm_runs_allocate_nothing};
     return suite_run("model table", tests, sizeof tests / sizeof *tests);
 }

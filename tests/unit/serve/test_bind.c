@@ -17,11 +17,9 @@ static int64_t rows_of(int64_t first, int64_t second)
     struct pn_error err = {0};
     struct pn_tensor bound[1];
     int64_t rows = -1;
-    size_t elems;
 
     input.tensor.bytes = (size_t)(second * first) * sizeof(float);
-    ck_assert_int_eq(pn_bind_inputs(&v, &request, bound, &rows, &elems, &err), PN_OK);
-    ck_assert_uint_ge(elems, 1);
+    ck_assert_int_eq(pn_bind_inputs(&v, &request, bound, &rows, &err), PN_OK);
     return rows;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A table behind an encoder, replaced while threads ask: each answer comes from one table and
- * the encoder that was loaded with it. What a rescan loads again, and what it keeps. */
+ * the encoder that was loaded with it. What a rescan loads again, and what it keeps. Where a
+ * table's requests run. */
 #include "lib/suite.h"
 #include "model/model_table.h"
 #include "unit/serve/served.h"
@@ -290,10 +291,114 @@ START_TEST(test_kept_or_loaded_again)
 }
 END_TEST
 
+/* ---- where requests run ---------------------------------------------------------------------- */
+
+enum { LARGE_ROWS = 3000, LARGE_DIM = 64, INCLUDED = 40 };
+
+/* One request to "large", a topk, that tells which thread answered it. */
+struct found {
+    struct pn_request request;
+    struct pn_input inputs[2];
+    float query[LARGE_DIM];
+    int64_t include[INCLUDED];
+    pthread_t on;
+    enum pn_code code;
+    atomic_bool answered;
+};
+
+static void found_done(struct pn_request *request, const struct pn_response *response)
+{
+    struct found *f = request->owner;
+
+    if (response->reserved_bytes)
+        pn_discharge_bytes(pn_serve_admission(served), response->reserved_bytes);
+    f->on = pthread_self();
+    f->code = response->code;
+    atomic_store(&f->answered, true);
+}
+
+/* Does the request run on the thread that submits it? With @id -2 it has no INCLUDE, else one
+ * of nothing but @id. */
+static bool runs_here(int64_t id)
+{
+    struct found f = {.query = {1}};
+
+    f.inputs[0] =
+        (struct pn_input){"QUERY", {PN_FP32, 2, {1, LARGE_DIM}, f.query, sizeof f.query}};
+    f.inputs[1] = (struct pn_input){
+        "INCLUDE", {PN_INT64, 2, {1, INCLUDED}, f.include, sizeof f.include}};
+    for (size_t i = 0; i < INCLUDED; i++)
+        f.include[i] = id;
+    f.request = (struct pn_request){.model = "large",
+        .version = "",
+        .id = "",
+        .inputs = f.inputs,
+        .n_inputs = id == -2 ? 1 : 2,
+        .deadline_ns = PN_NO_DEADLINE,
+        .done = found_done,
+        .owner = &f};
+    pn_serve_submit(served, &f.request);
+    WAIT_FOR(atomic_load(&f.answered));
+    ck_assert_int_eq(f.code, PN_OK);
+    return pthread_equal(f.on, pthread_self());
+}
+
+static void write_large(const char *resident)
+{
+    static float rows[LARGE_ROWS * LARGE_DIM];
+    char text[512];
+    FILE *file;
+
+    file = fopen(tree_path("large.npy"), "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fprintf(file, "\x93NUMPY\x01%cv%c%-117s\n", 0, 0,
+                         "{'descr': '<f4', 'fortran_order': False, 'shape': (3000, 64), }"),
+        128);
+    ck_assert_uint_eq(fwrite(rows, sizeof rows, 1, file), 1);
+    ck_assert_int_eq(fclose(file), 0);
+    snprintf(text, sizeof text,
+        "platform: \"pinnace_table\"\n"
+        "parameters { key: \"file\" value { string_value: \"large.npy\" } }\n"
+        "parameters { key: \"operation\" value { string_value: \"topk\" } }\n"
+        "parameters { key: \"resident\" value { string_value: \"%s\" } }\n",
+        resident);
+    tree_write("large/config.pbtxt", text);
+}
+
+static void start_large(const char *resident)
+{
+    struct pn_serve_options options = served_options();
+
+    tree_open();
+    write_large(resident);
+    options.inline_below_ns = options.inline_alone_ns = 1000000000;
+    ck_assert_int_eq(served_start(options), PN_OK);
+}
+
+/* However cheap requests with INCLUDE were, of pads above all: a scan of 768 KB is large. */
+START_TEST(test_scans_never_run_on_the_caller)
+{
+    start_large("fp32");
+    ck_assert(!runs_here(-2));
+    (void)runs_here(7); /* the first one is measured */
+    for (int i = 0; i < 100; i++)
+        ck_assert(runs_here(i % 2 ? -1 : i));
+    ck_assert(!runs_here(-2));
+    ck_assert(runs_here(7));
+    served_stop();
+
+    start_large("mmap");
+    for (int i = 0; i < 3; i++)
+        ck_assert(!runs_here(7));
+    served_stop();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_replaced_together, test_an_encoder_that_fails,
-        test_an_encoder_rolled_back, test_kept_or_loaded_again};
+        test_an_encoder_rolled_back, test_kept_or_loaded_again,
+        test_scans_never_run_on_the_caller};
 
     return suite_run("serve tables", tests, sizeof tests / sizeof tests[0]);
 }
