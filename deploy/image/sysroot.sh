@@ -28,12 +28,6 @@ root=$(cd "$(dirname "$root")" && pwd)/$(basename "$root")
 apt=$root.apt
 dpkg=$root/var/lib/dpkg
 
-apt() {
-    apt-get -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" \
-        -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" \
-        -o Dir::Cache="$apt/cache" -o Dir::Log="$apt/log" -o APT::Sandbox::User= "$@"
-}
-
 unpack() {
     dpkg-deb --fsys-tarfile "$1" >"$apt/files.tar"
     tar --directory="$root" --keep-directory-symlink --no-same-owner --extract --file="$apt/files.tar"
@@ -45,8 +39,20 @@ unpack() {
 rm -rf "$root" "$root.packages" "$apt"
 mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/log"
 : >"$apt/status"
-apt update
-apt install --download-only --yes --no-install-recommends "$@"
+# Hooks are for this machine's own packages.
+cat >"$apt/conf" <<END
+#clear APT::Update;
+#clear DPkg;
+APT::Architecture "$arch";
+APT::Architectures "$arch";
+APT::Sandbox::User "";
+Dir::State "$apt/state";
+Dir::State::status "$apt/status";
+Dir::Cache "$apt/cache";
+Dir::Log "$apt/log";
+END
+apt-get -qq --config-file="$apt/conf" update
+apt-get -qq --config-file="$apt/conf" install --download-only --yes --no-install-recommends "$@"
 
 mkdir -p "$dpkg/info" "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
 printf '%s\n' "$arch" >"$dpkg/arch"
