@@ -84,7 +84,8 @@ static enum pn_code parse_with(const char *text, struct pn_table_config *table)
     return code == PN_OK ? pn_table_config_parse("c", &config, table, &err) : code;
 }
 
-static enum pn_code open_with(const char *text, struct pn_table_encoder encoder)
+static enum pn_code open_within(
+    size_t max_bytes, const char *text, struct pn_table_encoder encoder)
 {
     struct pn_table_config table;
     opened = NULL;
@@ -93,12 +94,17 @@ static enum pn_code open_with(const char *text, struct pn_table_encoder encoder)
         const struct pn_table_model_options options = {.config = &table,
             .root = folder,
             .version = "/tmp/pn-absent",
-            .max_bytes = SIZE_MAX};
+            .max_bytes = max_bytes};
         code = pn_model_open_table(&options, encoder, &opened, &err);
     } else if (encoder.release)
         encoder.release(encoder.ctx);
     pn_model_config_fini(&config);
     return code;
+}
+
+static enum pn_code open_with(const char *text, struct pn_table_encoder encoder)
+{
+    return open_within(SIZE_MAX, text, encoder);
 }
 
 static void open_must(const char *text)
@@ -252,6 +258,9 @@ START_TEST(gathers_any_shape)
     in = tensor(PN_INT64, (const char *)ids + 4, 1, 2); /* between two elements */
     run_fails(
         &in, "input \"IDS\": id 4294967296 at [0,0] is out of range: the table has 4 rows");
+    const int64_t behind = sizeof rows / sizeof *rows;
+    in = tensor(PN_INT64, &behind, 1, 1);
+    run_fails(&in, "input \"IDS\": id 4 at [0,0] is out of range: the table has 4 rows");
     in.rank = PN_MAX_DIMS;
     for (int d = 1; d < PN_MAX_DIMS; d++)
         in.dims[d] = 1;
@@ -306,6 +315,22 @@ START_TEST(finds_keys)
     ck_assert_uint_eq(out_texts[3].len, 0);
     in[1] = tensor(PN_BYTES, seen, 1, 3);
     run_fails(in, "input \"EXCLUDE\": key \"six..\" at [0,2] is not known");
+    pn_model_close(opened);
+    files_remove();
+}
+END_TEST
+
+START_TEST(wrong_queries_are_refused)
+{
+    const float query[] = {1, 1, 1, NAN};
+    const int64_t ids[] = {1, 2, 3};
+    struct pn_tensor in[3] = {tensor(PN_FP32, query, 2, 2)};
+    files_make();
+    open_must("file=t.npy operation=topk");
+    run_fails(in, "input \"QUERY\": NaN at [1,1]");
+    in[0] = tensor(PN_FP32, query, 1, 2);
+    in[2] = tensor(PN_INT64, ids, 3, 1);
+    run_fails(in, "input \"INCLUDE\": expected 1 rows as QUERY has, got 3");
     pn_model_close(opened);
     files_remove();
 }
@@ -417,6 +442,28 @@ START_TEST(encoder_keeps_its_max_batch_size)
 }
 END_TEST
 
+static bool may_block_behind(const char *encoder)
+{
+    struct pn_table_encoder e = encoder_of(encoder);
+    const char *text = "file=t.npy operation=topk encoder=e resident=fp32";
+    ck_assert_int_eq(open_with(text, e), PN_OK);
+    bool may = opened->may_block;
+    pn_model_close(opened);
+    return may;
+}
+
+START_TEST(what_is_mapped_may_block)
+{
+    files_make();
+    ck_assert(may_block_behind("file=t.npy operation=pool resident=mmap"));
+    ck_assert(!may_block_behind("file=t.npy operation=pool resident=int8"));
+    open_must("file=t.npy resident=mmap");
+    ck_assert(opened->may_block);
+    pn_model_close(opened);
+    files_remove();
+}
+END_TEST
+
 /* ---- a limit of memory --------------------------------------------------------------------- */
 
 struct budget {
@@ -432,6 +479,34 @@ static bool reserve(void *ctx, size_t bytes)
     budget->left -= bytes;
     return true;
 }
+
+static size_t memory_of(const char *text)
+{
+    open_must(text);
+    size_t bytes = opened->memory_bytes;
+    pn_model_close(opened);
+    return bytes;
+}
+
+/* The table's memory and the keys' together; a table that is there already takes none. */
+START_TEST(keys_have_what_the_table_leaves)
+{
+    const char *text = "file=t.npy resident=fp32 keys=words.txt";
+    const struct pn_table_encoder none = {0};
+    files_make();
+    size_t keys = memory_of(text) - memory_of("file=t.npy resident=fp32");
+    ck_assert_uint_gt(keys, sizeof rows);
+    ck_assert_int_eq(open_within(sizeof rows + keys - 1, text, none), PN_EXHAUSTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "keys"));
+    ck_assert_int_eq(open_within(sizeof rows + keys, text, none), PN_OK);
+    struct pn_model *first = opened;
+    ck_assert_int_eq(open_within(keys - 1, text, none), PN_EXHAUSTED);
+    ck_assert_int_eq(open_within(keys, text, none), PN_OK);
+    pn_model_close(opened);
+    pn_model_close(first);
+    files_remove();
+}
+END_TEST
 
 /* What a run asks for before it takes it; @code is how it ends with @bytes to be had. */
 static size_t asked_with(size_t bytes, const struct pn_tensor *inputs, enum pn_code code)
@@ -596,8 +671,9 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {parameters, parameters_that_an_operation_does_not_use,
-        gathers_any_shape, pools_with_missing_rows, finds_keys, k_in_every_form,
-        encoder_becomes_the_query, encoder_keeps_its_max_batch_size,
+        gathers_any_shape, pools_with_missing_rows, finds_keys, wrong_queries_are_refused,
+        k_in_every_form, encoder_becomes_the_query, encoder_keeps_its_max_batch_size,
+        what_is_mapped_may_block, keys_have_what_the_table_leaves,
         runs_ask_before_they_take, work_is_what_is_read, work_of_an_encoder_is_added,
         memory_runs_out, warm_runs_allocate_nothing};
     return suite_run("model table", tests, sizeof tests / sizeof *tests);

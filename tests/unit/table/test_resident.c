@@ -406,6 +406,41 @@ START_TEST(a_replaced_or_rewritten_file_is_another)
 }
 END_TEST
 
+static int renames_at; /* 0: none; else the call of fstat() that it comes after */
+
+/* Stands before the C library's. */
+int fstat(int fd, struct stat *st)
+{
+    int result = fstatat(fd, "", st, AT_EMPTY_PATH);
+    if (renames_at > 0 && --renames_at == 0)
+        ck_assert_int_eq(rename(path_b, path_a), 0);
+    return result;
+}
+
+/* Looked at, mapped, looked at again: wherever in between another file takes its place, what
+ * was opened is not shared with those who open that other file. */
+START_TEST(a_file_replaced_while_it_is_opened_is_another)
+{
+    setup();
+    for (int at = 1; at <= 3; at++) {
+        write_two(path_a, 1);
+        write_two(path_b, 3);
+        renames_at = at;
+        struct pn_table *t = opened(path_a, "t", PN_RES_FP32);
+        ck_assert_int_eq(renames_at, 0);
+        struct pn_table *now = opened(path_a, "t", PN_RES_FP32);
+        float *was = gathered(t), *is = gathered(now);
+        ck_assert(is[0] == 3);
+        ck_assert(was[0] == (at == 1 ? 3 : 1));
+        pn_table_close(now);
+        pn_table_close(t);
+        free(was);
+        free(is);
+    }
+    teardown();
+}
+END_TEST
+
 static void *open_often(void *ctx)
 {
     const enum pn_resident *resident = ctx;
@@ -486,10 +521,10 @@ static char *read_whole(const char *path, size_t *bytes)
     return text;
 }
 
-/* Write @text into the file as it is: no rename. @seconds: the time that it then has. */
-static void overwrite(const char *path, const char *text, size_t bytes, time_t seconds)
+/* Write @text into the file as it is: no rename. @ns: the time that it then has. */
+static void overwrite(const char *path, const char *text, size_t bytes, long ns)
 {
-    struct timespec times[2] = {{0, UTIME_NOW}, {seconds, 5}};
+    struct timespec times[2] = {{0, UTIME_NOW}, {1000, ns}};
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(pwrite(fd, text, bytes, 0), (ssize_t)bytes);
@@ -507,15 +542,15 @@ START_TEST(a_file_overwritten_in_place_is_unavailable)
     setup();
     write_tensor(path_a, "F32", 4, 2, 3, ones);
     char *text = read_whole(path_a, &bytes);
-    overwrite(path_a, text, bytes, 1000);
+    overwrite(path_a, text, bytes, 1);
     struct pn_table *t = opened(path_a, "", PN_RES_MMAP);
     struct pn_table *copy = opened(path_a, "", PN_RES_FP32);
     ck_assert_int_eq(pn_table_gather(t, ALONE, &id, 1, out, &err), PN_OK);
-    overwrite(path_a, text, bytes, 2000);
+    overwrite(path_a, text, bytes, 2); /* within the same second */
     ck_assert_int_eq(pn_table_gather(t, ALONE, &id, 1, out, &err), PN_UNAVAILABLE);
     ck_assert_msg(strstr(err.msg, "was changed while it was mapped"), "%s", err.msg);
     ck_assert_int_eq(pn_table_gather(copy, ALONE, &id, 1, out, &err), PN_OK);
-    overwrite(path_a, text, bytes, 1000); /* as it was: a table anew, not the broken one */
+    overwrite(path_a, text, bytes, 1); /* as it was: a table anew, not the broken one */
     ck_assert(!pn_table_intact(t));
     struct pn_table *again = opened(path_a, "", PN_RES_MMAP);
     ck_assert_ptr_ne(again, t);
@@ -555,8 +590,9 @@ int main(void)
         int8_rows_with_nan_or_infinity_are_nan, what_does_not_fit_is_refused,
         what_is_no_table_is_refused, the_limit_is_kept, a_table_describes_itself,
         equal_tables_are_shared, a_file_of_the_same_content_elsewhere_is_another,
-        a_replaced_or_rewritten_file_is_another, tables_open_and_close_from_many_threads,
-        calls_on_a_file_cut_short_are_unavailable,
+        a_replaced_or_rewritten_file_is_another,
+        a_file_replaced_while_it_is_opened_is_another,
+        tables_open_and_close_from_many_threads, calls_on_a_file_cut_short_are_unavailable,
         a_file_overwritten_in_place_is_unavailable,
         a_file_renamed_over_or_removed_stays_intact};
     return suite_run("resident", tests, sizeof tests / sizeof *tests);
