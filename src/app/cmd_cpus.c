@@ -58,6 +58,11 @@ struct view {
 
 /* ---- for people ---------------------------------------------------------------------------- */
 
+static const char *cpus(size_t n)
+{
+    return n == 1 ? "CPU" : "CPUs";
+}
+
 static void print_set(const char *label, const struct pn_cpu_list *list)
 {
     struct pn_str text = {0};
@@ -66,7 +71,7 @@ static void print_set(const char *label, const struct pn_cpu_list *list)
     if (list->n == 0)
         printf("%s unknown\n", label);
     else
-        printf("%s %zu CPU%s (%s)\n", label, list->n, list->n > 1 ? "s" : "",
+        printf("%s %zu %s (%s)\n", label, list->n, cpus(list->n),
             text.failed ? "?" : text.data);
     pn_str_fini(&text);
 }
@@ -175,10 +180,10 @@ static void print_text(const struct view *v)
     if (a->allowed.n > 0)
         print_set("affinity  ", &a->allowed);
     else
-        printf("affinity   %zu CPUs\n", a->affinity);
+        printf("affinity   %zu %s\n", a->affinity, cpus(a->affinity));
     print_set("cpuset    ", &a->cpuset);
     if (a->online > 0)
-        printf("online     %zu CPUs\n", a->online);
+        printf("online     %zu %s\n", a->online, cpus(a->online));
     print_cgroup(&a->cgroup);
     print_milli("quota     ", a->cgroup.quota_milli);
     print_milli(

@@ -49,7 +49,8 @@ static bool wanted(enum pn_pinning_mode mode, const struct pn_allotment_options 
     else if (!plan->exclusive)
         say_off(plan, reason,
             "give the container CPUs of its own: requests equal to limits, a whole number "
-            "of CPUs, a node whose kubelet has the static CPU manager policy");
+            "of CPUs, a node whose kubelet has the static CPU manager policy; tell their "
+            "number by --cpu-request-milli");
     else if (a->cpus > a->allowed.n || a->cpus > PN_THREADS_MAX)
         say_off(plan, "there are more workers than CPUs", "lower --threads");
     return plan->on;

@@ -67,6 +67,11 @@ size_t pn_allotment_decide(const struct pn_allotment_options *o, size_t affinity
     return n < affinity ? n : affinity;
 }
 
+static const char *cpus_are(size_t n)
+{
+    return n == 1 ? "CPU is" : "CPUs are";
+}
+
 bool pn_allotment_exclusive(const struct pn_allotment_options *o,
     const struct pn_allotment *a, char reason[PN_EXCLUSIVE_REASON_BYTES])
 {
@@ -80,14 +85,20 @@ bool pn_allotment_exclusive(const struct pn_allotment_options *o,
         snprintf(reason, size, "the affinity mask cannot be read");
     else if (a->online == 0)
         snprintf(reason, size, "how many CPUs are online cannot be read");
+    else if (a->online == 1)
+        snprintf(reason, size, "the machine has one CPU");
     else if (a->affinity >= a->online)
         snprintf(reason, size, "all %zu CPUs of the machine are allowed", a->online);
     else if (a->cgroup.n_levels > 0 && a->cgroup.levels[0].quota_us > 0)
         snprintf(reason, size, "the container has a CPU quota");
-    else if (o->request_milli > 0 && o->request_milli != (int64_t)a->affinity * 1000)
-        snprintf(reason, size, "the CPU request is %lld.%03lld, but %zu CPUs are allowed",
+    else if (o->request_milli == 0)
+        snprintf(reason, size,
+            "no CPU request is known (--cpu-request-milli): what is allowed may be others' "
+            "too");
+    else if (o->request_milli != (int64_t)a->affinity * 1000)
+        snprintf(reason, size, "the CPU request is %lld.%03lld, but %zu %s allowed",
             (long long)o->request_milli / 1000, (long long)o->request_milli % 1000,
-            a->affinity);
+            a->affinity, cpus_are(a->affinity));
     else if (n != a->affinity)
         snprintf(reason, size, "only %zu of %zu allowed CPUs are ours, says the %s", n,
             a->affinity, pn_allotment_source_text(source));
@@ -145,8 +156,8 @@ static void warn(struct pn_allotment *a, const struct pn_allotment_options *o)
             a->affinity, a->cpuset.n);
     if (a->source == PN_FROM_OVERRIDE && a->cpus > a->affinity)
         pn_str_printf(&a->warnings,
-            "threads: %zu asked for, but only %zu CPUs are allowed (affinity)\n", a->cpus,
-            a->affinity);
+            "threads: %zu asked for, but only %zu %s allowed (affinity)\n", a->cpus,
+            a->affinity, cpus_are(a->affinity));
     if (a->source == PN_FROM_OVERRIDE && quota >= 0 &&
         a->cpus > quota_cpus(quota, PN_CPU_CEIL))
         pn_str_printf(&a->warnings,

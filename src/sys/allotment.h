@@ -32,7 +32,7 @@ struct pn_allotment_options {
     const char *sysroot; /* "" is this machine */
     size_t override;     /* --threads; 0 for auto */
     enum pn_cpu_rounding rounding;
-    int64_t request_milli; /* --cpu-request-milli; 0 for unknown */
+    int64_t request_milli; /* --cpu-request-milli; 0 for none, or unknown */
     size_t cap;            /* --threads-cap; 0 for none */
 };
 
@@ -59,11 +59,12 @@ void pn_allotment_fini(struct pn_allotment *a); /* legal on a zeroed struct */
 const char *pn_allotment_source_text(enum pn_allotment_source source);
 
 /* Do these CPUs look like ours alone: fewer than the machine's, without a quota on our own
- * level, of just the number that was requested or the request unknown, and all of them in the
- * allotment? False with a sentence in @reason.
+ * level, of just the number that was requested, and all of them in the allotment? False with a
+ * sentence in @reason.
  *
- * That is what Kubernetes' static CPU manager leaves, and what a cpuset on a plain host does;
- * nothing in the kernel says it outright. */
+ * That is what Kubernetes' static CPU manager leaves; nothing in the kernel says it outright.
+ * Without the request it cannot be told from the pool that such a node's other pods share: the
+ * machine's CPUs less those reserved and those given away. */
 enum { PN_EXCLUSIVE_REASON_BYTES = 256 };
 bool pn_allotment_exclusive(const struct pn_allotment_options *options,
     const struct pn_allotment *a, char reason[PN_EXCLUSIVE_REASON_BYTES]);

@@ -69,14 +69,15 @@ def test_keys_on_this_machine():
         assert seen["placement"] == []
 
 
-def test_one_cpu_of_more_is_exclusive():
+def test_one_cpu_as_requested_is_exclusive():
     """Nothing limits it but a mask of one CPU: pinned there, whatever hwloc would say."""
     mine = sorted(os.sched_getaffinity(0))
     if len(mine) < 2 or cpus()["quota_milli"] is not None:
         pytest.skip("needs two CPUs without a quota")
     os.sched_setaffinity(0, mine[-1:])
     try:
-        seen, off = cpus(), cpus("--pinning=off")
+        request = "--cpu-request-milli=1000"
+        seen, off = cpus(request), cpus(request, "--pinning=off")
     finally:
         os.sched_setaffinity(0, mine)
     assert (seen["affinity"], seen["allotment"]) == (1, 1)
@@ -113,8 +114,19 @@ def test_require_says_what_is_missing(tmp_path):
     root = exclusive_tree(tmp_path)
     said = [w for w in cpus(root, "--pinning=require")["warnings"] if "require" in w]
     assert len(said) == 1
-    assert "only 8 of 16 allowed CPUs are ours, says the cap" in said[0]
+    assert "no CPU request is known (--cpu-request-milli)" in said[0]
     assert "static CPU manager" in said[0]
+
+
+def test_a_shared_pool_is_not_exclusive(tmp_path):
+    """What a limitless pod sees on a node with the static policy and two reserved CPUs."""
+    root = tree(tmp_path, "2-7", **{
+        "proc/self/cgroup": "0::/pod\n", "proc/self/mountinfo": V2,
+        "sys/fs/cgroup/pod/cpu.max": "max 100000\n",
+        "sys/devices/system/cpu/online": "0-7\n"})
+    for options in ([], ["--cpu-request-milli=0"], ["--cpu-request-milli=2000"]):
+        assert cpus(root, *options)["pinning"] == "off", options
+    assert cpus(root, "--cpu-request-milli=6000")["pinning"] == "on"
 
 
 def test_affinity_below_the_cpuset(tmp_path):

@@ -16,14 +16,17 @@ from server import BINARY, Server, make_repository, run
 
 FILTER = [sys.executable, str(pathlib.Path(__file__).with_name("refuse_binding.py"))]
 SIMPLE = ["--builtin-models"]
+ONE = [*SIMPLE, "--cpu-request-milli=1000"]
 
 
 def one_of_more():
-    """One of our CPUs; the machine has more and sets no quota: to look at, it is ours alone."""
+    """One of our CPUs; the machine has more and sets no quota: where one was requested, it looks
+    like ours alone."""
     mine = sorted(os.sched_getaffinity(0))
     if os.cpu_count() < 2:
         pytest.skip("needs a machine with two CPUs")
-    seen = subprocess.run(["taskset", "-c", str(mine[-1]), BINARY, "cpus"],
+    seen = subprocess.run(["taskset", "-c", str(mine[-1]), BINARY, "cpus",
+                           "--cpu-request-milli=1000"],
                           capture_output=True, text=True, timeout=60, check=True).stdout
     if "pinning    on" not in seen:
         pytest.skip(f"a single CPU does not look exclusive here:\n{seen}")
@@ -81,7 +84,7 @@ def lines(server, word):
 
 def test_pinned_to_the_only_cpu():
     cpu = one_of_more()
-    with Server(options=[*SIMPLE, "--pinning=require"], tcp=True, pages=True,
+    with Server(options=[*ONE, "--pinning=require"], tcp=True, pages=True,
                 command_prefix=taskset(cpu)) as server:
         assert answers(server)
         said = lines(server, "pinning=")
@@ -115,7 +118,7 @@ def test_pins_follow_the_cpuset(cpuset, tmp_path):
         pytest.skip(f"needs CPUs 0 and 1, has {every}")
     (cpuset / "cpuset.cpus").write_text("1")
     inside = ["sh", "-c", f'echo $$ > {cpuset}/cgroup.procs && exec "$@"', "sh"]
-    with Server(make_repository(tmp_path, ["torch_mlp"]), options=[*SIMPLE, "--threads-cap=1024"],
+    with Server(make_repository(tmp_path, ["torch_mlp"]), options=[*ONE, "--threads-cap=1024"],
                 tcp=True, pages=True, command_prefix=inside) as server:
         server.wait_log("pinning=on cpus=1 ")
         with concurrent.futures.ThreadPoolExecutor(16) as pool:  # gRPC may want more threads
@@ -134,7 +137,14 @@ def test_pins_follow_the_cpuset(cpuset, tmp_path):
         assert set(masks(server, "pn-worker")) == {every}
         assert not threads_with_masks_of_their_own(server, every)
         assert metric(server, "pinnace_pinned_workers") == [0]
-        assert metric(server, "pinnace_cpu_allotment") == [os.cpu_count()]
+        assert metric(server, "pinnace_cpu_allotment") == [1]  # as requested
+
+
+def test_no_request_is_not_pinned():
+    cpu = one_of_more()
+    for options in (SIMPLE, [*SIMPLE, "--cpu-request-milli=0"]):
+        with Server(options=options, tcp=True, command_prefix=taskset(cpu)) as server:
+            assert 'pinning=off reason="no CPU request is known' in lines(server, "pinning=")[0]
 
 
 def test_not_exclusive_is_not_pinned():
@@ -159,7 +169,7 @@ def test_require_without_exclusive_cpus():
 
 def test_kernel_refuses_to_bind():
     cpu = one_of_more()
-    with Server(options=SIMPLE, tcp=True, pages=True,
+    with Server(options=ONE, tcp=True, pages=True,
                 command_prefix=[*taskset(cpu), *refusing("all")]) as server:
         assert answers(server)
         assert len(lines(server, "sched_setaffinity")) == 1
@@ -170,7 +180,7 @@ def test_kernel_refuses_to_bind():
 
 def test_kernel_refuses_memory_only():
     cpu = one_of_more()
-    with Server(options=SIMPLE, tcp=True, pages=True,
+    with Server(options=ONE, tcp=True, pages=True,
                 command_prefix=[*taskset(cpu), *refusing("memory")]) as server:
         assert answers(server)
         assert f"pinning=on cpus={cpu} numa_bind_ok=false" in lines(server, "pinning=")[0]
@@ -181,7 +191,7 @@ def test_kernel_refuses_memory_only():
 def test_require_where_the_kernel_refuses():
     cpu = one_of_more()
     result = subprocess.run(
-        [*taskset(cpu), *refusing("all"), BINARY, "serve", *SIMPLE, "--pinning=require",
+        [*taskset(cpu), *refusing("all"), BINARY, "serve", *ONE, "--pinning=require",
          "--allow-metrics=false", "--grpc-address=127.0.0.1", "--grpc-port=0"],
         capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2

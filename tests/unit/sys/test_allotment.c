@@ -131,7 +131,8 @@ START_TEST(sixteen_of_sixty_four)
     read_again();
     ck_assert_uint_eq(a.cpus, 8);
     ck_assert_int_eq(a.source, PN_FROM_CAP);
-    ck_assert_str_eq(shared(), "only 8 of 16 allowed CPUs are ours, says the cap");
+    ck_assert_str_eq(shared(), "no CPU request is known (--cpu-request-milli): what is "
+                               "allowed may be others' too");
     o.request_milli = 15500;
     read_again();
     ck_assert_str_eq(shared(), "the CPU request is 15.500, but 16 CPUs are allowed");
@@ -145,6 +146,7 @@ END_TEST
 START_TEST(not_exclusive)
 {
     open_pod("0-3");
+    o.request_milli = 4000;
     read_again();
     ck_assert_str_eq(shared(), "how many CPUs are online cannot be read");
     tree_write("sys/devices/system/cpu/online", "0-3\n");
@@ -160,6 +162,36 @@ START_TEST(not_exclusive)
     tree_write("sys/fs/cgroup/cpu.max", "200000 100000\n");
     read_again();
     ck_assert_str_eq(shared(), "only 2 of 4 allowed CPUs are ours, says the quota");
+}
+END_TEST
+
+/* A limitless pod on a node with the static policy and two reserved CPUs: the shared pool. */
+START_TEST(shared_pool)
+{
+    open_pod("2-7");
+    tree_write("sys/fs/cgroup/pod/cpu.max", "max 100000\n");
+    tree_write("sys/devices/system/cpu/online", "0-7\n");
+    read_again();
+    ck_assert_uint_eq(a.cpus, 6);
+    ck_assert_ptr_nonnull(strstr(shared(), "no CPU request is known"));
+    o.request_milli = 500;
+    read_again();
+    ck_assert_str_eq(shared(), "the CPU request is 0.500, but 6 CPUs are allowed");
+    o.request_milli = 6000;
+    read_again();
+    ck_assert_str_eq(shared(), "");
+}
+END_TEST
+
+START_TEST(one_cpu_is)
+{
+    open_pod("3");
+    tree_write("sys/devices/system/cpu/online", "0-7\n");
+    o.request_milli = 2000;
+    o.override = 2;
+    read_again();
+    ck_assert_str_eq(shared(), "the CPU request is 2.000, but 1 CPU is allowed");
+    ck_assert(warns("2 asked for, but only 1 CPU is allowed (affinity)"));
 }
 END_TEST
 
@@ -265,6 +297,8 @@ int main(void)
     tcase_add_test(trees, override_above_everything);
     tcase_add_test(trees, sixteen_of_sixty_four);
     tcase_add_test(trees, not_exclusive);
+    tcase_add_test(trees, shared_pool);
+    tcase_add_test(trees, one_cpu_is);
     tcase_add_test(trees, affinity_below_the_cpuset);
     tcase_add_test(trees, cpuset_of_a_parent);
     tcase_add_test(trees, cpuset_v1);
