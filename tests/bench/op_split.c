@@ -6,7 +6,9 @@
  * piece, and for a split of two pieces that do nothing but wait for each other.
  * Second: a model of one constant matrix, K x N, M rows, run by one thread and by one thread
  * with the pool's other workers idle. The two take turns in one run and medians are compared.
- * The bits must be the same. Usage: bench_op_split [WORKERS [K N M]]. */
+ * The bits must be the same. Each turn also gives what the machine allows at that moment: how
+ * much more two threads do that each run the whole model alone (two virtual CPUs may share a
+ * core); the last column is the gain as a part of it. Usage: bench_op_split [WORKERS [K N M]]. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "op/op.h"
@@ -101,7 +103,7 @@ static void hand_overs(struct pn_pool *pool)
 struct model {
     struct pn_graph *graph;
     struct pn_tensor x, y;
-    float *alone, *helped; /* results */
+    float *alone, *helped, *beside; /* results; the last of a second thread alone */
 };
 
 static float *random_floats(size_t n)
@@ -166,16 +168,47 @@ static double turn_us(struct model *m, struct pn_pool *pool, size_t calls)
     return (double)(pn_clock_now_ns() - start_ns) / 1e3 / (double)calls;
 }
 
+/* What two threads run at the same time, each by itself. */
+struct crowd {
+    struct model *m;
+    size_t calls;
+};
+
+static void run_alone(void *ctx, size_t slot, size_t first, size_t n)
+{
+    struct crowd *c = ctx;
+    struct model mine = *c->m;
+
+    (void)slot, (void)n;
+    mine.alone = first == 0 ? c->m->alone : c->m->beside;
+    turn_us(&mine, NULL, c->calls);
+}
+
+/* How much more two threads do than one, which takes @alone_us for a call. */
+static double ceiling(struct model *m, struct pn_pool *pool, size_t calls, double alone_us)
+{
+    struct crowd c = {m, calls};
+    uint64_t start_ns;
+
+    while (pn_parallel_width(pool) < 2)
+        ;
+    start_ns = pn_clock_now_ns();
+    pn_parallel_for(pool, 2, 2, 1, run_alone, &c);
+    return 2 * alone_us * (double)calls / ((double)(pn_clock_now_ns() - start_ns) / 1e3);
+}
+
 static void row(struct pn_pool *pool, size_t k, size_t n, size_t rows)
 {
     struct model m = {.x = matrix(rows, k)};
     struct pn_tensor w = matrix(k, n);
     struct pn_error err = {0};
-    double alone_us[TURNS], helped_us[TURNS], ratio[TURNS], once_us;
+    double alone_us[TURNS], helped_us[TURNS], ratio[TURNS], most[TURNS], part[TURNS],
+        once_us;
     size_t calls;
 
     m.alone = random_floats(rows * n);
     m.helped = random_floats(rows * n);
+    m.beside = random_floats(rows * n);
     if (build(&m, &w, &err) != PN_OK)
         die(err.msg);
     turn_us(&m, NULL, 3);
@@ -185,18 +218,22 @@ static void row(struct pn_pool *pool, size_t k, size_t n, size_t rows)
         alone_us[i] = turn_us(&m, NULL, calls);
         helped_us[i] = turn_us(&m, pool, calls);
         ratio[i] = alone_us[i] / helped_us[i];
+        most[i] = ceiling(&m, pool, calls, alone_us[i]);
+        part[i] = ratio[i] / most[i];
     }
     if (memcmp(m.alone, m.helped, rows * n * sizeof *m.alone) != 0)
         die("the results differ");
-    printf("%6zu %6zu %6zu %10.1f %10.1f %8.2f\n", k, n, rows,
+    printf("%6zu %6zu %6zu %10.1f %10.1f %8.2f %8.2f %8.2f\n", k, n, rows,
         quantile(alone_us, TURNS, 0.5), quantile(helped_us, TURNS, 0.5),
-        quantile(ratio, TURNS, 0.5));
+        quantile(ratio, TURNS, 0.5), quantile(most, TURNS, 0.5),
+        quantile(part, TURNS, 0.5));
     fflush(stdout);
     pn_graph_close(m.graph);
     pn_free(m.x.data);
     pn_free(w.data);
     pn_free(m.alone);
     pn_free(m.helped);
+    pn_free(m.beside);
 }
 
 static void rows_of(struct pn_pool *pool, int argc, char **argv)
@@ -204,7 +241,7 @@ static void rows_of(struct pn_pool *pool, int argc, char **argv)
     static const size_t sizes[][2] = {{1024, 1024}, {512, 256}, {256, 64}, {4096, 1}};
     static const size_t rows[] = {1, 8, 32, 128, 256};
 
-    printf("     K      N      M   alone us  helped us    ratio\n");
+    printf("     K      N      M   alone us  helped us    ratio  ceiling  of that\n");
     if (argc == 5) {
         row(pool, strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10),
             strtoul(argv[4], NULL, 10));
