@@ -6,6 +6,7 @@
 #include "app/server.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sys/descriptors.h"
 
 #include <malloc.h>
 
@@ -28,6 +29,8 @@ int pn_command_serve(int argc, char **argv)
         status = PN_EXIT_UNUSABLE;
     else {
         pn_log_init((int)config.log_verbose, config.json_log);
+        pn_log(PN_LOG_VERBOSE, "up to %zu files and sockets may be open",
+            pn_descriptors_raise(PN_DESCRIPTORS_MOST));
         status = pn_server_run(&config, start_ns);
     }
     pn_serve_config_fini(&config);

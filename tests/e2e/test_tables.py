@@ -734,6 +734,19 @@ def test_models_share_a_table(tmp_path):
 # ---- where tables lie -------------------------------------------------------------------------------
 
 
+def test_more_tables_than_the_soft_limit(tmp_path):
+    """Each holds a descriptor; the hard limit is what counts."""
+    for i in range(80):
+        np.save(tmp_path / f"{i}.npy", np.full((2, 3), i, np.float32))
+        write_model(tmp_path, f"m{i}", operation="gather", file=f"{i}.npy")
+    limited = ["sh", "-c", 'ulimit -Hn 400; ulimit -Sn 64; exec "$@"', "sh"]
+    with Server(tmp_path, pages=True, command_prefix=limited) as server:
+        client = Client(server)
+        assert (client("m79", IDS=np.array([1]))["VECTORS"] == 79).all()
+        assert "process_max_fds 400" in server.get("/metrics")[1]
+        client.close()
+
+
 def test_layouts(tmp_path, server):
     """A version's own file, its own keys, and files without any configuration."""
     rows = small_rows()

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How many files and sockets this process may have open. Threading: before others start. */
+#ifndef PN_SYS_DESCRIPTORS_H
+#define PN_SYS_DESCRIPTORS_H
+
+#include <stddef.h>
+
+/* The soft limit is 1024 nearly everywhere, for the sake of select(), which nothing here calls;
+ * a program that can do with more is to raise it itself. Each mapped table and each connection
+ * takes a descriptor.
+ * Source: systemd.exec(5), LimitNOFILE=. */
+enum {
+    PN_DESCRIPTORS_MOST = 1 << 19
+}; /* systemd's hard limit for services; Docker's was 10^9 */
+
+/* Raise the soft limit to the hard one or @most, whichever is less; never lower it. Returns the
+ * soft limit in force; what cannot be raised stays. */
+size_t pn_descriptors_raise(size_t most);
+
+#endif
