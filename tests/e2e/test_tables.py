@@ -739,7 +739,7 @@ def test_more_tables_than_the_soft_limit(tmp_path):
     for i in range(80):
         np.save(tmp_path / f"{i}.npy", np.full((2, 3), i, np.float32))
         write_model(tmp_path, f"m{i}", operation="gather", file=f"{i}.npy")
-    limited = ["sh", "-c", 'ulimit -Hn 400; ulimit -Sn 64; exec "$@"', "sh"]
+    limited = ["sh", "-c", 'ulimit -Sn 64; ulimit -Hn 400; exec "$@"', "sh"]
     with Server(tmp_path, pages=True, command_prefix=limited) as server:
         client = Client(server)
         assert (client("m79", IDS=np.array([1]))["VECTORS"] == 79).all()
