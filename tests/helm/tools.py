@@ -93,7 +93,9 @@ def build():
     print("building helm-unittest and admit (minutes, once)", flush=True)
     environment = os.environ | {"GOMODCACHE": str(CACHE / "go"), "GOFLAGS": "-modcacherw",
                                 "GOCACHE": str(CACHE / "go-build"), "CGO_ENABLED": "0"}
-    run("nice", "go", "build", "-trimpath", "-o", f"{CACHE / 'bin'}/",
+    # not optimised, without debug information: a third less to build, and they run for moments
+    run("nice", "go", "build", "-trimpath", "-gcflags=all=-N -l", "-ldflags=-s -w",
+        "-o", f"{CACHE / 'bin'}/",
         "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", "./admit",
         cwd=module, env=environment)
     stamp.write_text(state)
