@@ -82,6 +82,21 @@ static enum pn_code open_keys_in(struct table_model *m, const char *folder,
     return code;
 }
 
+/* A link out of the version's folder may stay within the repository. */
+static enum pn_code open_own_keys(struct table_model *m,
+    const struct pn_table_model_options *o, size_t room, struct pn_error *err)
+{
+    struct pn_str path = {0};
+    enum pn_code code = open_keys_in(m, o->version, o->config->keys, room, err);
+    if (code != PN_INVALID || !o->folder)
+        return code;
+    pn_str_printf(&path, "%s/%s", o->folder, o->config->keys);
+    code = path.failed ? pn_fail(err, PN_EXHAUSTED, "no memory for a path")
+                       : open_keys_in(m, o->root, path.data, room, err);
+    pn_str_fini(&path);
+    return code;
+}
+
 /* Keys that belong to one version lie in its folder, keys that models share in the root. */
 static enum pn_code open_keys(struct table_model *m, const struct pn_table_model_options *o,
     size_t room, struct pn_error *err)
@@ -89,7 +104,7 @@ static enum pn_code open_keys(struct table_model *m, const struct pn_table_model
     const char *name = o->config->keys;
     if (!*name)
         return PN_OK;
-    enum pn_code code = open_keys_in(m, o->version, name, room, err);
+    enum pn_code code = open_own_keys(m, o, room, err);
     if (code == PN_NOT_FOUND)
         code = open_keys_in(m, o->root, name, room, err);
     if (code == PN_NOT_FOUND)

@@ -23,6 +23,7 @@ struct pn_table_model_options {
     const char *path;    /* of the table, where ->file is "" */
     const char *root;    /* the folder that ->file is looked up beneath, and ->keys */
     const char *version; /* the folder where ->keys is looked for first */
+    const char *folder;  /* its name beneath ->root, or NULL: links in it may lead there */
     size_t max_bytes;    /* of memory that table and keys may take; SIZE_MAX for no limit */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* ---- encoders within a scan ---------------------------------------------------------------- */
@@ -62,17 +63,31 @@ enum pn_code pn_found_add_encoders(struct pn_scan *scan, struct pn_error *err)
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
+/* The folder of a version beneath its root: the model's own or one in it. */
+static void print_folder(const struct pn_found_model *m,
+    const struct pn_found_version *found, struct pn_str *out)
+{
+    pn_str_printf(out, "%s", m->name);
+    if (strcmp(found->dir, m->dir) != 0)
+        pn_str_printf(out, "/%" PRId64, found->number);
+}
+
 enum pn_code pn_found_open_table(const struct pn_found_model *m,
     const struct pn_found_version *found, struct pn_table_encoder take_encoder,
     size_t max_bytes, struct pn_model **out, struct pn_error *err)
 {
-    const struct pn_table_model_options options = {.config = &m->table,
+    struct pn_str folder = {0};
+    struct pn_table_model_options options = {.config = &m->table,
         .path = found->path,
         .root = m->root,
         .version = found->dir,
         .max_bytes = max_bytes};
+    enum pn_code code;
 
-    enum pn_code code = pn_model_open_table(&options, take_encoder, out, err);
+    print_folder(m, found, &folder);
+    options.folder = folder.failed ? NULL : folder.data;
+    code = pn_model_open_table(&options, take_encoder, out, err);
+    pn_str_fini(&folder);
 
     if (code == PN_OK && !m->has_config)
         pn_log(PN_LOG_INFO,

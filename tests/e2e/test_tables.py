@@ -747,6 +747,36 @@ def test_more_tables_than_the_soft_limit(tmp_path):
         client.close()
 
 
+def test_links_inside_the_repository(tmp_path):
+    """A version's keys are found through them as its table is; a link that leads out is not."""
+    root = tmp_path / "models"
+    (root / "m" / "1").mkdir(parents=True)
+    np.save(root / "t.npy", small_rows())
+    words = "".join(f"w{i}\n" for i in range(ROWS))
+    for place in (root, tmp_path):
+        (place / "shared.keys").write_text(words)
+    write_model(root, "m", operation="gather", keys="item.keys")
+    (root / "m" / "1" / "model.npy").symlink_to("../../t.npy")
+    keys = root / "m" / "1" / "item.keys"
+    for target, loads in (("../../shared.keys", True), ("../../../shared.keys", False),
+                          (tmp_path / "shared.keys", False)):
+        keys.symlink_to(target)
+        for path in (root, root / "m"):
+            result = run("check", path)
+            assert (result.returncode == 0) == loads, (target, result.stderr)
+            assert loads or "m/1/item.keys: leads out of its directory" in result.stderr
+        keys.unlink()
+    (root / "m" / "1" / "..data").mkdir()  # as a mounted ConfigMap has it
+    (root / "m" / "1" / "..data" / "item.keys").write_text(words)
+    keys.symlink_to("..data/item.keys")
+    assert run("check", root).returncode == 0
+    (root / "linked").symlink_to(tmp_path / "away")  # a model's folder may be a link anywhere
+    (root / "m").rename(tmp_path / "away")
+    (tmp_path / "away" / "1" / "model.npy").unlink()
+    np.save(tmp_path / "away" / "1" / "model.npy", small_rows())
+    assert run("check", root / "linked").returncode == 0
+
+
 def test_layouts(tmp_path, server):
     """A version's own file, its own keys, and files without any configuration."""
     rows = small_rows()
