@@ -27,6 +27,9 @@ ARCH = run("dpkg", "--print-architecture").stdout.strip()
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
+    """What image.sh makes, or $PINNACE_IMAGE."""
+    if os.environ.get("PINNACE_IMAGE"):
+        return pathlib.Path(os.environ["PINNACE_IMAGE"])
     path = tmp_path_factory.mktemp("archive") / "pinnace.oci.tar"
     print(run(ROOT / "deploy/image.sh", f"--binary={BINARY}", path, env=EPOCH).stdout)
     return path
