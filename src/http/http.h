@@ -15,8 +15,8 @@ struct pn_http_options {
     struct pn_serve *serve;
     struct pn_metrics *metrics;
     const char *address; /* IPv4, IPv6, or a name for an IPv4 address */
-    int port;      /* 0 picks a free one */
-    int grpc_port; /* named in the answer to a POST …/infer */
+    int port;            /* 0 picks a free one */
+    int grpc_port;       /* named in the answer to a POST …/infer */
 };
 
 /* Bind and start. Returns PN_UNAVAILABLE when the port is in use, PN_INVALID for an address
