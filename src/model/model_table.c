@@ -353,6 +353,15 @@ bool pn_model_table_intact(const struct pn_model *base)
            (!m->encoder.model || pn_model_table_intact(m->encoder.model));
 }
 
+size_t pn_model_memory_share_bytes(const struct pn_model *m)
+{
+    const struct table_model *t = table_of(m);
+    if (!t)
+        return m->memory_bytes;
+    size_t bytes = pn_table_memory_bytes(t->table);
+    return m->memory_bytes - bytes + bytes / pn_table_holders(t->table);
+}
+
 size_t pn_model_table_rows(const struct pn_model *m)
 {
     const struct table_model *t = table_of(m);

@@ -37,6 +37,10 @@ PN_MUST_USE enum pn_code pn_model_open_table(const struct pn_table_model_options
  * table was written to or cut short; true for another model. */
 bool pn_model_table_intact(const struct pn_model *m);
 
+/* The memory of @m as a part of all models': of a table that n of them hold it has an n-th. It
+ * changes as others come and go. */
+size_t pn_model_memory_share_bytes(const struct pn_model *m);
+
 /* For tools that make requests up: how many rows a table has, 0 for another model; whether
  * input @at is ids of its rows; the ids of @n rows, as elements of such an input, to @out. */
 size_t pn_model_table_rows(const struct pn_model *m);

@@ -261,6 +261,13 @@ static void fail_version(struct pn_version *v, const struct pn_error *err)
     v->opened = NULL;
 }
 
+void pn_version_show_memory(const struct pn_version *v)
+{
+    if (v->life == PN_LIFE_READY)
+        pn_metric_set(v->stats->series[PN_STAT_MEMORY_BYTES],
+            (double)pn_model_memory_share_bytes(v->opened));
+}
+
 enum pn_code pn_version_load(struct pn_serve *s, struct pn_version *v,
     const struct pn_found_model *m, const struct pn_found_version *found,
     struct pn_error *err)
@@ -281,7 +288,6 @@ enum pn_code pn_version_load(struct pn_serve *s, struct pn_version *v,
     }
     seconds = (double)(pn_clock_now_ns() - start_ns) * 1e-9;
     pn_metric_set(v->stats->series[PN_STAT_LOAD_SECS], seconds);
-    pn_metric_set(v->stats->series[PN_STAT_MEMORY_BYTES], (double)v->opened->memory_bytes);
     pn_log(PN_LOG_INFO, "model loaded model=%s version=%s memory_bytes=%zu ms=%.1f",
         v->model, v->text, v->opened->memory_bytes, seconds * 1e3);
     return PN_OK;

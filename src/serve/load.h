@@ -23,6 +23,9 @@ PN_MUST_USE enum pn_code pn_version_load(struct pn_serve *s, struct pn_version *
     const struct pn_found_model *m, const struct pn_found_version *found,
     struct pn_error *err);
 
+/* Set the gauge of @v's memory, if it is ready: its part of what all models hold. */
+void pn_version_show_memory(const struct pn_version *v);
+
 /* Move @v under the catalog's lock. */
 void pn_version_move(struct pn_version *v, enum pn_life to);
 

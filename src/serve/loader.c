@@ -102,6 +102,7 @@ static void publish(struct pn_serve *s, struct pn_version *v, bool listed)
     pn_jobs_prepare(s, v->opened->n_inputs, v->opened->n_outputs);
     pn_version_move(v, PN_LIFE_READY);
     pn_metric_set(v->stats->series[PN_STAT_READY], 1);
+    pn_version_show_memory(v);
     if (!listed && !list_version(s, v)) {
         pn_log(PN_LOG_ERROR, "no memory to list model=%s version=%s", v->model, v->text);
         retire(v);
@@ -290,6 +291,21 @@ static void apply_model(
     }
 }
 
+/* Models that came or went change the others' parts of the tables that they share. */
+static void share_memory(struct pn_serve *s)
+{
+    struct pn_catalog *c = &s->catalog;
+
+    pthread_mutex_lock(&c->mu);
+    for (size_t i = 0; i < PN_CATALOG_BUCKETS; i++) {
+        for (const struct pn_entry *e = c->buckets[i]; e; e = e->next) {
+            for (size_t k = 0; k < e->n_versions; k++)
+                pn_version_show_memory(e->versions[k]);
+        }
+    }
+    pthread_mutex_unlock(&c->mu);
+}
+
 /* Models that use another one as their encoder come after all that may be one. */
 static void apply(struct pn_serve *s, const struct pn_scan *scan, struct outcome *o)
 {
@@ -300,6 +316,7 @@ static void apply(struct pn_serve *s, const struct pn_scan *scan, struct outcome
         }
         retire_unwanted(s, scan, encoded ? UNWANTED : UNWANTED_ENCODERS);
     }
+    share_memory(s);
 }
 
 static enum pn_code scan_all(struct pn_serve *s, struct pn_scan *scan, struct pn_error *err)
@@ -423,6 +440,7 @@ static void *loader_main(void *arg)
     do {
         go_on = next_work(s, &wanted, &gone);
         free_gone(s, gone);
+        share_memory(s);
         if (go_on && wanted && !atomic_load(&s->draining))
             rescan(s);
     } while (go_on);

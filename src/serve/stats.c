@@ -48,7 +48,10 @@ static const struct {
     [PN_STAT_READY] = {PN_GAUGE, "pinnace_model_ready", "1 when the version is ready.",
         NULL},
     [PN_STAT_MEMORY_BYTES] = {PN_GAUGE, "pinnace_model_memory_bytes",
-        "Bytes held by the version: weights, constants, plans.", NULL},
+        "Bytes held by the version: weights, constants, plans; of a table that n models "
+        "hold, an "
+        "n-th.",
+        NULL},
 };
 
 static void make_series(struct pn_stats *stats, struct pn_metrics *metrics)

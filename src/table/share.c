@@ -174,6 +174,14 @@ fail:
     return code;
 }
 
+size_t pn_table_holders(const struct pn_table *t)
+{
+    pthread_mutex_lock(&mu);
+    size_t n = t->refs;
+    pthread_mutex_unlock(&mu);
+    return n;
+}
+
 void pn_table_close(struct pn_table *t)
 {
     if (!t)

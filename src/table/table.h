@@ -50,6 +50,7 @@ size_t pn_table_rows(const struct pn_table *t);
 size_t pn_table_dim(const struct pn_table *t);
 size_t pn_table_row_bytes(const struct pn_table *t);    /* as they are held */
 size_t pn_table_memory_bytes(const struct pn_table *t); /* heap, without mapped pages */
+size_t pn_table_holders(const struct pn_table *t);      /* how often it is open now */
 /* `rows 1000000, dim 64, stored FP32, resident int8, 68.7 MiB`. */
 void pn_table_describe(const struct pn_table *t, struct pn_str *out);
 

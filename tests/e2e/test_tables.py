@@ -731,6 +731,32 @@ def test_models_share_a_table(tmp_path):
     assert three < one + rows.nbytes / 4
 
 
+def test_the_sum_of_the_models_memory(tmp_path):
+    """A table that models share is counted once in it, whoever comes and goes."""
+    rows = np.zeros((20000, 16), np.float32)
+    np.save(tmp_path / "t.npy", rows)
+    names = ["a", "b", "c"]
+    for name in names:
+        write_model(tmp_path, name, operation="gather", file="t.npy", resident="fp32")
+    with Server(tmp_path, pages=True) as server:
+        def shown():
+            found = re.findall(r'^pinnace_model_memory_bytes\{model="(\w+)",version="1"\} (\S+)$',
+                               server.get("/metrics")[1], re.M)
+            return {name: float(value) for name, value in found}
+
+        def settled():
+            memory = shown()
+            return (sorted(memory) == names and max(memory.values()) < min(memory.values()) + 2
+                    and rows.nbytes <= sum(memory.values()) + 3 < rows.nbytes * 1.01)
+
+        assert settled(), shown()
+        for name in ("c", "a"):
+            shutil.rmtree(tmp_path / name)
+            names.remove(name)
+            server.signal(signal.SIGHUP)
+            wait_for(settled)
+
+
 # ---- where tables lie -------------------------------------------------------------------------------
 
 
