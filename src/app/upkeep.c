@@ -15,7 +15,7 @@
 static const uint64_t second_ns = UINT64_C(1000000000);
 
 enum { PERIOD_SECONDS = 10, AGAIN_SECONDS = 1 };
-enum { ACTIVE, PARKED, BUSY, STATES };
+enum { IDLE, BUSY, PARKED, STATES };
 
 struct pn_upkeep {
     struct pn_upkeep_options options; /* const after open, as the next two */
@@ -100,14 +100,14 @@ static void collect(void *ctx)
     const struct pn_upkeep *u = ctx;
     struct pn_pool_counts n = pn_pool_counts(pn_serve_pool(u->options.serve));
 
-    pn_metric_set(u->threads[ACTIVE], (double)n.active);
-    pn_metric_set(u->threads[PARKED], (double)n.parked);
+    pn_metric_set(u->threads[IDLE], (double)(n.active - n.busy));
     pn_metric_set(u->threads[BUSY], (double)n.busy);
+    pn_metric_set(u->threads[PARKED], (double)n.parked);
 }
 
 static void make_metrics(struct pn_upkeep *u)
 {
-    static const char *const states[STATES] = {"active", "parked", "busy"};
+    static const char *const states[STATES] = {"idle", "busy", "parked"};
     struct pn_metrics *m = u->options.metrics;
 
     u->allotment = pn_metric_get(m, PN_GAUGE, "pinnace_cpu_allotment",
@@ -117,9 +117,9 @@ static void make_metrics(struct pn_upkeep *u)
         struct pn_label label = {"state", states[i]};
 
         u->threads[i] = pn_metric_get(m, PN_GAUGE, "pinnace_threads",
-            "Worker threads: active ones may run, busy ones of them do, parked ones wait "
-            "for "
-            "more CPUs.",
+            "Worker threads, each in one state: idle ones wait for work, parked ones for "
+            "more "
+            "CPUs.",
             &label, 1);
     }
     pn_metrics_on_collect(m, collect, u);

@@ -24,8 +24,16 @@ def series(server, name):
     return float(re.search(rf"^{re.escape(name)} (\S+)$", server.get("/metrics")[1], re.M)[1])
 
 
-def workers(server, state):
-    return series(server, f'pinnace_threads{{state="{state}"}}')
+def workers(server, *states):
+    """How many worker threads are in one of the states; of one page."""
+    page = server.get("/metrics")[1]
+    seen = dict(re.findall(r'^pinnace_threads\{state="(\w+)"\} (\d+)$', page, re.M))
+    assert set(seen) == {"idle", "busy", "parked"}, seen
+    return sum(int(seen[state]) for state in states)
+
+
+def active(server):
+    return workers(server, "idle", "busy")
 
 
 def wait_for(done, server, seconds=20):
@@ -88,7 +96,7 @@ def test_quota_changes_while_serving(level):
                 server.signal(signal.SIGHUP)
                 server.wait_log(f"cpu allotment changed from={before} to={expected} source=")
                 before = expected
-                wait_for(lambda n=expected: workers(server, "active") == n, server)
+                wait_for(lambda n=expected: active(server) == n, server)
                 assert series(server, "pinnace_cpu_allotment") == expected
             assert workers(server, "parked") == 1
             done = load.answers
@@ -115,7 +123,8 @@ def test_threads_option_stays_in_force():
             server.signal(signal.SIGHUP)
             server.wait_log("rescan done")
             time.sleep(1.5)
-            assert workers(server, "active") == 2
+            assert active(server) == 2
+            assert workers(server, "idle", "busy", "parked") == 2
             assert "cpu allotment changed" not in server.log()
 
 
@@ -127,7 +136,7 @@ def test_affinity_changes_while_serving():
             os.sched_setaffinity(int(task), cpus[:1])
         server.signal(signal.SIGHUP)
         server.wait_log("to=1 source=affinity")
-        assert workers(server, "active") == 1
+        assert active(server) == 1
 
 
 def test_threads_by_name():

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from cgroup_v1 import cpu_quota, inside  # noqa: E402
 from messages import check_simple, infer, simple  # noqa: E402
 from server import BINARY, FLIGHTS, INFER, Server  # noqa: E402
-from test_watcher import GIVEN_BACK, Load, burst, workers  # noqa: E402
+from test_watcher import GIVEN_BACK, Load, active, burst  # noqa: E402
 
 SIZE, ROWS, GAP_MS, QUOTA = 256, 32, 50, 0.5
 ROUNDS = 3
@@ -248,8 +248,8 @@ def check_quota_changes_under_load(seconds, _folder):
                     server.signal(signal.SIGHUP)
                     time.sleep(2.5)
                     changes += 1
-                    if workers(server, "active") != expected:
-                        raise Failed(f"{workers(server, 'active')} workers under {cpus} CPUs")
+                    if active(server) != expected:
+                        raise Failed(f"{active(server)} workers under {cpus} CPUs")
             load.stop.set()
             check_simple(server.stub().ModelInfer(simple(), timeout=20))
         require(not load.errors,
