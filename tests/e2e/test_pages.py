@@ -8,6 +8,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from messages import check_simple, infer, simple
+from server import ROOT, Server
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -141,3 +142,36 @@ def test_metrics_parse_and_count(small):
     for name in ("pinnace_inflight_requests", "pinnace_cpu_allotment", "pinnace_build_info",
                  "process_resident_memory_bytes"):
         assert any(n == name for n, _ in after), name
+
+
+def manual_metrics():
+    """name -> labels, of the tables in docs/serving.md."""
+    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    section = text.split("\n## Metrics\n")[1].split("\n## ")[0]
+    cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    found = re.findall(r"`([a-z_]+)(?:\{([a-z_,]+)\})?`", " ".join(cells))
+    assert len(found) == len(dict(found)) > 30
+    return {name: set(labels.split(",")) - {""} for name, labels in found}
+
+
+def test_the_manual_has_every_metric(tmp_path):
+    """The same names with the same labels as on the page. What the page leaves out because this
+    kernel does not show it is one of those that are read from the kernel."""
+    manual = manual_metrics()
+    (tmp_path / "broken" / "1").mkdir(parents=True)
+    (tmp_path / "broken" / "1" / "model.onnx").write_bytes(b"no model")
+    with Server(tmp_path, pages=True, wait=False,
+                options=["--builtin-models", "--exit-on-error=false"]) as server:
+        server.wait_log("serving, but not ready")
+        check_simple(server.stub().ModelInfer(simple(), timeout=10))
+        types, samples = parse_metrics(server.get("/metrics")[1])
+    shown = {}
+    for name, labels in samples:
+        family = re.sub(r"_(bucket|sum|count)$", "", name)
+        family = family if types.get(family) == "histogram" else name
+        shown.setdefault(family, set()).update(label.split("=")[0] for label in labels)
+    shown = {name: labels - {"le"} for name, labels in shown.items()}
+    assert {name: manual.get(name) for name in shown} == shown
+    kernel = (ROOT / "src" / "app" / "cgroup_metrics.c").read_text(encoding="utf-8")
+    kernel = set(re.findall(r'"(pinnace_[a-z_]+)"', kernel))
+    assert kernel <= set(manual) <= kernel | set(shown)
