@@ -40,6 +40,7 @@ void pn_graph_close(struct pn_graph *g)
     for (size_t i = 0; i < g->n_nodes; i++)
         prepare_undo(g->node[i]);
     const_fini(g);
+    pn_free(g->aligned);
     for (size_t i = g->n_kept; i > 0; i--)
         g->kept[i - 1].release(g->kept[i - 1].ctx);
     pn_free(g->kept);

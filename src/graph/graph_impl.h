@@ -84,6 +84,9 @@ struct pn_graph {
     size_t folded_bytes;   /* made by folding so far */
     size_t state_bytes;    /* of nodes, after prepare */
 
+    void *aligned; /* where weights lie aligned while they are packed */
+    size_t aligned_bytes;
+
     struct pn_run *loading; /* runs what is folded; only while inferring */
     struct pn_plan *plan;   /* set when compile has succeeded */
     bool poison; /* tests: overwrite memory as soon as nothing reads it any more */

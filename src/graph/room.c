@@ -11,7 +11,7 @@
 static size_t held_bytes(const struct pn_graph *g)
 {
     size_t plan = g->plan ? g->plan->memory_bytes : 0;
-    return g->arena.total_bytes + g->owned_bytes + g->state_bytes + plan;
+    return g->arena.total_bytes + g->owned_bytes + g->aligned_bytes + g->state_bytes + plan;
 }
 
 void pn_graph_on_growth(struct pn_graph *g,
