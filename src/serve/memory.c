@@ -40,9 +40,9 @@ static enum pn_code refuse(
     double need = (double)need_bytes, all = used + need + requests;
 
     return pn_fail(err, PN_EXHAUSTED,
-        "no room in memory: loading it takes %.1f MiB, %.1f MiB are used and requests may "
-        "take %.1f MiB (--max-inflight-bytes=%zu), together %.1f MiB of the %.1f MiB that "
-        "%s allows; raise the memory limit or lower --max-inflight-bytes",
+        "no room in memory: loading it takes at least %.1f MiB, %.1f MiB are used and "
+        "requests may take %.1f MiB (--max-inflight-bytes=%zu), together %.1f MiB of the "
+        "%.1f MiB that %s allows; raise the memory limit or lower --max-inflight-bytes",
         need / mib, used / mib, requests / mib, m->max_bytes, all / mib,
         (double)m->limit.limit_bytes / mib, m->limit.path);
 }

@@ -65,8 +65,8 @@ def test_what_is_said(tmp_path):
         assert kills(limited) == 0
     print(result.stderr.splitlines()[-1])
     assert result.returncode == 2, result.stderr
-    said = re.search(r"no room in memory: loading it takes (\S+) MiB, (\S+) MiB are used and "
-                     rf"requests may take (\S+) MiB \(--max-inflight-bytes={REQUESTS_MIB * MIB}\)"
+    said = re.search(r"no room in memory: loading it takes at least (\S+) MiB, (\S+) MiB are "
+                     rf"used and requests may take (\S+) MiB \(--max-inflight-bytes={REQUESTS_MIB * MIB}\)"
                      r", together (\S+) MiB of the 48.0 MiB that (\S+) allows; raise the memory "
                      r"limit or lower --max-inflight-bytes", result.stderr)
     assert said, result.stderr
