@@ -28,7 +28,7 @@ size_t pn_row_bytes(enum pn_row_format format, size_t dim);
 
 enum pn_similarity {
     PN_SIM_DOT,
-    PN_SIM_COSINE, /* dot / (|q| |x|); 0 where either norm is 0 */
+    PN_SIM_COSINE, /* dot / (|q| |x|), of any magnitude; 0 where either norm is 0 */
     PN_SIM_L2,     /* -(sum of squared differences): best is highest */
     PN_SIMILARITIES
 };
