@@ -11,6 +11,7 @@
 #include "table/keys.h"
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "table/table_file.h"
 
 #include <assert.h>
@@ -95,17 +96,35 @@ int64_t pn_keys_find_int64(const struct pn_keys *k, int64_t key)
     return find(k, (struct pn_bytes){(const char *)&key, sizeof key});
 }
 
+/* The beginning of a key, with \\xNN for what is no text. */
+static void print_key(struct pn_bytes key, struct pn_str *out)
+{
+    size_t len = key.len < KEY_SHOWN_BYTES ? key.len : KEY_SHOWN_BYTES;
+    while (len < key.len && len > 0 && (key.data[len] & 0xc0) == 0x80)
+        len--;
+    bool readable = pn_text_valid(key.data, len);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)key.data[i];
+        if (c < ' ' || c == 0x7f || (c > 0x7f && !readable))
+            pn_str_printf(out, "\\x%02x", c);
+        else
+            pn_str_add(out, &key.data[i], 1);
+    }
+    if (len < key.len)
+        pn_str_printf(out, "...");
+}
+
 static enum pn_code fail_repeated(const struct pn_keys *k, const char *name, size_t row,
     size_t first, struct pn_error *err)
 {
     if (k->dtype == PN_INT64)
         return pn_fail(err, PN_INVALID, "%s: row %zu: key %lld is row %zu's already", name,
             row, (long long)k->ints[row], first);
-    struct pn_bytes key = pn_keys_bytes_at(k, row);
-    (void)pn_fail(err, PN_INVALID, "%s: line %zu: key \"%.*s\" is line %zu's already", name,
-        row + 1, key.len < KEY_SHOWN_BYTES ? (int)key.len : KEY_SHOWN_BYTES, key.data,
-        first + 1);
-    pn_tensor_file_clean(err);
+    struct pn_str text = {0};
+    print_key(pn_keys_bytes_at(k, row), &text);
+    (void)pn_fail(err, PN_INVALID, "%s: line %zu: key \"%s\" is line %zu's already", name,
+        row + 1, text.failed ? "?" : text.data, first + 1);
+    pn_str_fini(&text);
     return PN_INVALID;
 }
 
@@ -185,8 +204,8 @@ static enum pn_code check_count(
 {
     if (n_keys == n_rows)
         return PN_OK;
-    return pn_fail(err, PN_INVALID, "%s: expected a key for each of %zu rows, got %zu keys",
-        name, n_rows, n_keys);
+    return pn_fail(err, PN_INVALID,
+        "%s: expected as many keys as there are rows, %zu, got %zu", name, n_rows, n_keys);
 }
 
 static size_t count_lines(const char *text, size_t len)
@@ -296,7 +315,7 @@ static enum pn_code open_tensor(int dir_fd, const char *path, size_t n_rows,
             err->code = code;
     }
     if (code == PN_OK && (t->dtype != PN_INT64 || t->rank != 1))
-        code = pn_fail(err, PN_INVALID, "expected keys as INT64 [%zu], got %s of %d dims",
+        code = pn_fail(err, PN_INVALID, "expected keys as INT64 [%zu], got %s of rank %d",
             n_rows, t->dtype_text, t->rank);
     if (code != PN_OK)
         (void)pn_wrap(err, "%s", path);

@@ -57,17 +57,27 @@ static enum pn_row_format format_of_resident(enum pn_resident resident)
     return (enum pn_row_format)f;
 }
 
+/* What numpy makes unless told otherwise. */
+static const char *advice(const struct pn_file_tensor *tensor)
+{
+    return tensor->dtype == PN_FP64 ? "; save array.astype(\"float32\")" : "";
+}
+
 static enum pn_code refuse(const struct pn_table *t, const struct pn_file_tensor *tensor,
     const char *wanted, struct pn_error *err)
 {
     char shape[PN_SHAPE_TEXT_BYTES];
 
     if (tensor->dtype == PN_DTYPE_NONE)
-        return pn_fail(err, PN_INVALID, "%s: tensor \"%s\": expected %s, got %s of rank %d",
-            t->path, tensor->name, wanted, tensor->dtype_text, tensor->rank);
-    pn_shape_text(shape, tensor->dtype, tensor->dims, tensor->rank);
-    return pn_fail(err, PN_INVALID, "%s: tensor \"%s\": expected %s, got %s", t->path,
-        tensor->name, wanted, shape);
+        (void)pn_fail(err, PN_INVALID, "expected %s, got %s of rank %d", wanted,
+            tensor->dtype_text, tensor->rank);
+    else
+        (void)pn_fail(err, PN_INVALID, "expected %s, got %s%s", wanted,
+            pn_shape_text(shape, tensor->dtype, tensor->dims, tensor->rank),
+            advice(tensor));
+    if (*tensor->name)
+        (void)pn_wrap(err, "tensor \"%s\"", tensor->name);
+    return pn_wrap(err, "%s", t->path);
 }
 
 enum pn_code pn_resident_describe(

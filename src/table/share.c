@@ -141,8 +141,10 @@ static enum pn_code prepare(
     if (code != PN_OK)
         return code;
     code = pn_tensor_file_find(&t->file, options->tensor, &tensor, err);
+    if (code == PN_NOT_FOUND)
+        return pn_wrap(err, "%s: parameter \"tensor\"", t->path);
     if (code != PN_OK)
-        return code;
+        return pn_wrap(err, "%s", t->path);
     t->identity.offset = (size_t)(tensor->data - t->file.map.data);
     return pn_resident_describe(t, tensor, err);
 }

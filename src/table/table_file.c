@@ -61,18 +61,19 @@ static enum pn_code fail_not_found(
         return pn_fail(err, PN_NOT_FOUND,
             "no tensor \"%.*s\": the one of an .npy file has no name", NAME_SHOWN_BYTES,
             name);
+    pn_str_printf(&names, "the file has %s", f->n_tensors ? "" : "none");
     for (size_t i = 0; i < f->n_tensors && i < MOST_NAMES; i++)
         pn_str_printf(
             &names, "%s\"%.*s\"", i ? ", " : "", NAME_SHOWN_BYTES, f->tensors[i].name);
     if (f->n_tensors > MOST_NAMES)
         pn_str_printf(&names, " and %zu more", f->n_tensors - MOST_NAMES);
-    const char *list = f->n_tensors == 0 ? "none" : names.failed ? "others" : names.data;
+    const char *list = names.failed ? "the file has others" : names.data;
     if (*name)
-        (void)pn_fail(err, PN_NOT_FOUND, "no tensor \"%.*s\": there are %s",
-            NAME_SHOWN_BYTES, name, list);
+        (void)pn_fail(
+            err, PN_NOT_FOUND, "no tensor \"%.*s\": %s", NAME_SHOWN_BYTES, name, list);
     else
-        (void)pn_fail(err, PN_NOT_FOUND,
-            "expected one tensor, or a name to choose by: there are %s", list);
+        (void)pn_fail(
+            err, PN_NOT_FOUND, "expected one tensor, or a name to choose by: %s", list);
     pn_str_fini(&names);
     return PN_NOT_FOUND;
 }

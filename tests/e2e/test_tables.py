@@ -873,6 +873,23 @@ def test_where_no_model_is(tmp_path, file, text, message):
         assert re.search(message, result.stderr), result.stderr
 
 
+def test_tables_that_cannot_be_say_what_to_do(tmp_path):
+    np.save(tmp_path / "wide.npy", np.zeros((2, 3)))  # numpy's default: float64
+    said = run("check", tmp_path / "wide.npy").stderr
+    assert 'wide.npy: expected FP32, FP16 or BF16 [rows, dim], got FP64 [2,3]; save ' \
+           'array.astype("float32")' in said
+    assert "gather" not in said  # of what is not served
+    np.save(tmp_path / "good.npy", np.zeros((2, 3), np.float32))
+    assert 'served as "gather"' in run("check", tmp_path / "good.npy").stderr
+    rows = np.zeros((2, 3), np.float32)
+    write_safetensors(tmp_path / "t.safetensors", {"e": rows, "f": rows})
+    for more, sentence in (({}, 'expected one tensor, or a name to choose by: the file has'),
+                           ({"tensor": "zz"}, 'no tensor "zz": the file has')):
+        write_model(tmp_path, "m", operation="topk", file="t.safetensors", **more)
+        said = run("check", tmp_path / "m").stderr
+        assert f't.safetensors: parameter "tensor": {sentence} "e", "f"' in said
+
+
 def test_metadata(server, ask):
     assert '"platform":"pinnace_table"' in re.sub(r"\s", "", server.get("/v2/models/nan")[1])
     metadata = ask.client.get_model_metadata("words_topk_error", as_json=True)

@@ -63,7 +63,7 @@ static bool find_none(void *ctx)
     struct pn_error err = {0};
     const struct pn_file_tensor *t;
     ck_assert_int_eq(pn_tensor_file_find(ctx, "none", &t, &err), PN_NOT_FOUND);
-    ck_assert_ptr_nonnull(strstr(err.msg, "no tensor \"none\": there are "));
+    ck_assert_ptr_nonnull(strstr(err.msg, "no tensor \"none\": the file has "));
     return strstr(err.msg, "\"of BOOL\", \"of U8\"");
 }
 

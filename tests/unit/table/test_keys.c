@@ -78,20 +78,46 @@ START_TEST(bad_lines_are_refused)
         const char *text;
         size_t n_rows;
         const char *sentence;
-    } rows[] = {{"a\nb\n", 3, "keys.txt: expected a key for each of 3 rows, got 2 keys"},
-        {"a\nb\nc", 2, "keys.txt: expected a key for each of 2 rows, got 3 keys"},
-        {"", 1, "expected a key for each of 1 rows, got 0 keys"},
+    } rows[] = {
+        {"a\nb\n", 3, "keys.txt: expected as many keys as there are rows, 3, got 2"},
+        {"a\nb\nc", 2, "keys.txt: expected as many keys as there are rows, 2, got 3"},
+        {"", 1, "expected as many keys as there are rows, 1, got 0"},
         {"a\n\nb\n", 3, "keys.txt: line 2: expected a key, got none"},
         {"a\nb\n\n", 3, "line 3: expected a key"}, {"\n", 1, "line 1: expected a key"},
         {"a\r\n\r\nb", 3, "line 2: expected a key"},
         {"a\nb\nc\nb\n", 4, "keys.txt: line 4: key \"b\" is line 2's already"},
         {"a\r\na", 2, "line 2: key \"a\" is line 1's already"},
-        {"\x1b[2J\n\x1b[2J", 2, "key \"?[2J\" is"}};
+        {"\x1b[2J\n\x1b[2J", 2, "key \"\\x1b[2J\" is"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pn_keys *k;
         struct pn_error err = {0};
         enum pn_code code = pn_keys_open_text(
             "keys.txt", rows[i].text, strlen(rows[i].text), rows[i].n_rows, &k, &err);
+        ck_assert_msg(code == PN_INVALID && !k, "%zu: %s", i, err.msg);
+        ck_assert_msg(strstr(err.msg, rows[i].sentence), "%s", err.msg);
+    }
+}
+END_TEST
+
+START_TEST(repeated_keys_are_shown_whole)
+{
+    char wide[200], shown[200];
+    memset(wide, 'k', 63);
+    strcpy(wide + 63, "\xc3\xa4\n"); /* is not cut in two */
+    memcpy(wide + 66, wide, 65);
+    snprintf(shown, sizeof shown, "key \"%.63s...\" is line 1's", wide);
+    const struct {
+        const char *text;
+        size_t len;
+        const char *sentence;
+    } rows[] = {{"a\0x\na\0x", 7, "line 2: key \"a\\x00x\" is line 1's"},
+        {"\xe4\n\xe4", 3, "key \"\\xe4\" is"},
+        {"\xc3\xa4\n\xc3\xa4", 5, "key \"\xc3\xa4\" is"}, {wide, 66 + 65, shown}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pn_keys *k;
+        struct pn_error err = {0};
+        enum pn_code code =
+            pn_keys_open_text("keys.txt", rows[i].text, rows[i].len, 2, &k, &err);
         ck_assert_msg(code == PN_INVALID && !k, "%zu: %s", i, err.msg);
         ck_assert_msg(strstr(err.msg, rows[i].sentence), "%s", err.msg);
     }
@@ -142,7 +168,8 @@ START_TEST(bad_numbers_are_refused)
         int64_t keys[4];
         size_t n_rows;
         const char *sentence;
-    } rows[] = {{{1, 2, 3, 4}, 5, "k.npy: expected a key for each of 5 rows, got 4 keys"},
+    } rows[] = {
+        {{1, 2, 3, 4}, 5, "k.npy: expected as many keys as there are rows, 5, got 4"},
         {{1, 2, -1, 4}, 4, "k.npy: row 2: -1 cannot be a key"},
         {{1, 2, 3, 2}, 4, "k.npy: row 3: key 2 is row 1's already"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -234,7 +261,8 @@ START_TEST(a_tensor_of_keys_is_int64_of_one_dim)
     ck_assert_int_eq(
         open_npy("{'descr':'<i8','fortran_order':False,'shape':(3,)}", 4, &k, &err),
         PN_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.msg, "keys.npy: expected a key for each of 4 rows"));
+    ck_assert_ptr_nonnull(
+        strstr(err.msg, "keys.npy: expected as many keys as there are rows, 4"));
 }
 END_TEST
 
@@ -336,9 +364,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {lines_are_keys, a_key_is_any_bytes, bad_lines_are_refused,
-        numbers_are_keys, tiny_tables_wrap_around, bad_numbers_are_refused,
-        files_are_told_by_their_names, a_tensor_of_keys_is_int64_of_one_dim,
-        two_tensors_are_not_an_absent_file, keys_stay_within_their_memory,
-        a_million_keys_are_found};
+        repeated_keys_are_shown_whole, numbers_are_keys, tiny_tables_wrap_around,
+        bad_numbers_are_refused, files_are_told_by_their_names,
+        a_tensor_of_keys_is_int64_of_one_dim, two_tensors_are_not_an_absent_file,
+        keys_stay_within_their_memory, a_million_keys_are_found};
     return suite_run("keys", tests, sizeof tests / sizeof tests[0]);
 }

@@ -257,7 +257,7 @@ START_TEST(what_is_no_table_is_refused)
     } cases[] = {
         {"\"dtype\":\"F64\",\"shape\":[1,2]",
             "expected FP32, FP16 or BF16 [rows, dim], got "
-            "FP64 [1,2]"},
+            "FP64 [1,2]; save array.astype(\"float32\")"},
         {"\"dtype\":\"F8_E4M3\",\"shape\":[4,4]", "got F8_E4M3"},
         {"\"dtype\":\"I32\",\"shape\":[2,2]", "got INT32 [2,2]"},
         {"\"dtype\":\"F32\",\"shape\":[4]", "got FP32 [4]"},

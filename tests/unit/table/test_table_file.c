@@ -26,10 +26,10 @@ START_TEST(a_tensor_is_found_by_name)
     ck_assert_str_eq(t->name, "b");
     ck_assert_int_eq(pn_tensor_file_find(&f, "c", &t, &err), PN_NOT_FOUND);
     ck_assert_ptr_null(t);
-    ck_assert_str_eq(err.msg, "no tensor \"c\": there are \"a\", \"b\"");
+    ck_assert_str_eq(err.msg, "no tensor \"c\": the file has \"a\", \"b\"");
     ck_assert_int_eq(pn_tensor_file_find(&f, "", &t, &err), PN_NOT_FOUND);
     ck_assert_str_eq(
-        err.msg, "expected one tensor, or a name to choose by: there are \"a\", \"b\"");
+        err.msg, "expected one tensor, or a name to choose by: the file has \"a\", \"b\"");
     pn_tensor_file_close(&f);
 }
 END_TEST
@@ -50,7 +50,7 @@ START_TEST(the_only_tensor_needs_no_name)
     pn_tensor_file_close(&f);
     open_ok("safetensors", "no_tensors", &f);
     ck_assert_int_eq(pn_tensor_file_find(&f, "", &t, &err), PN_NOT_FOUND);
-    ck_assert_ptr_nonnull(strstr(err.msg, "there are none"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "the file has none"));
     pn_tensor_file_close(&f);
 }
 END_TEST
@@ -62,8 +62,9 @@ START_TEST(ten_names_are_listed)
     const struct pn_file_tensor *t;
     open_ok("safetensors", "every_dtype", &f);
     ck_assert_int_eq(pn_tensor_file_find(&f, "x\ny", &t, &err), PN_NOT_FOUND);
-    ck_assert_msg(strstr(err.msg, "no tensor \"x?y\": there are \"of BOOL\", \"of U8\", "),
-        "%s", err.msg);
+    ck_assert_msg(
+        strstr(err.msg, "no tensor \"x?y\": the file has \"of BOOL\", \"of U8\", "), "%s",
+        err.msg);
     ck_assert_ptr_nonnull(strstr(err.msg, "\"of I16\" and 9 more"));
     pn_tensor_file_close(&f);
 }
