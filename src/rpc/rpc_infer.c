@@ -117,6 +117,7 @@ void rpc_infer_message(struct rpc_call *call)
             pn_serve_count_failure(
                 call->rpc->serve, call->request.model, call->request.version, code);
         }
+        rpc_infer_release(call);
         rpc_call_end(call, code, err.msg, NULL);
         return;
     }
@@ -312,7 +313,9 @@ static void on_done(struct pn_request *request, const struct pn_response *respon
 
     assert(response->final);
     call->reply = NULL;
-    drop_tensors(call); /* strings of the outputs pointed there until now */
+    /* Strings of the outputs pointed into the tensors until now. Who has its reply may send
+     * the next request at once: the place of this one must be free by then. */
+    rpc_infer_release(call);
     rpc_call_end(call, response->code, response->message, reply);
     atomic_fetch_sub(&rpc->in_serve, 1);
 }

@@ -2,9 +2,10 @@
  *
  * The limits of the whole process, in requests and in bytes.
  *
- * rpc reserves a request when its headers come and bytes as they arrive; reply bytes stay
- * reserved until gRPC has let go of them. Refusal is immediate, with a sentence that says
- * which limit, its value, the option that sets it and whether a retry can help.
+ * rpc reserves a request from its headers until its reply goes to gRPC, and bytes as they
+ * arrive; reply bytes stay reserved until gRPC has let go of them. Refusal is immediate, with
+ * a sentence that says which limit, its value, the option that sets it and whether a retry
+ * can help.
  * Threading: any thread, atomics only; discharge never blocks. */
 #ifndef PN_SERVE_ADMISSION_H
 #define PN_SERVE_ADMISSION_H

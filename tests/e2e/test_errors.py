@@ -12,6 +12,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from messages import add_input, check_simple, infer, pack_bytes, simple
 from server import FIXTURES, INFER, SANITIZED, Server, make_repository
+from tables import write_model
 
 Code = grpc.StatusCode
 ROW = np.zeros((1, 16), np.int32)
@@ -394,6 +395,17 @@ def test_requests_in_flight():
         go.set()
         check_simple(first.result(timeout=20))
         check_simple(stub.ModelInfer(simple(), timeout=10))
+
+
+def test_one_after_the_other_at_the_limit(tmp_path):
+    """Who has its reply may ask again: its place is free by then, whichever thread replied."""
+    np.save(tmp_path / "one.npy", np.zeros((1, 1), np.float32))
+    write_model(tmp_path, "mapped", operation="gather", file="one.npy")  # a worker runs it
+    with Server(tmp_path, options=["--max-inflight-requests=1"]) as server:
+        call = server.channel().unary_unary(INFER)
+        message = infer("mapped", {"IDS": np.zeros(1, np.int64)}).SerializeToString()
+        for _ in range(3000):
+            call(message, timeout=10)
 
 
 def wait_until_refused(stub):
