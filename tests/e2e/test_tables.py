@@ -418,11 +418,13 @@ def limited(tmp_path):
     """A server that has room for 32 MiB of requests and replies."""
     np.save(tmp_path / "t.npy", random_rows(1000, 64))
     np.save(tmp_path / "one.npy", random_rows(1000, 1))
+    np.save(tmp_path / "long.npy", random_rows(1_000_000, 1))
     (tmp_path / "k.txt").write_text("".join(f"key-{i}\n" for i in range(1000)))
     write_model(tmp_path, "history", operation="pool", file="t.npy")
     write_model(tmp_path, "for_you", operation="topk", file="t.npy", encoder="history", k="1")
     write_model(tmp_path, "rows", operation="topk", file="one.npy")
     write_model(tmp_path, "words", operation="topk", file="one.npy", keys="k.txt")
+    write_model(tmp_path, "long", operation="topk", file="long.npy", k_max="1000000")
     with Server(tmp_path, options=["--max-inflight-bytes=32MiB"], pages=True) as started:
         client = Client(started)
         yield started, client
@@ -435,6 +437,8 @@ def limited(tmp_path):
      {"parameters": {"k": 10000}, "outputs": ["SCORES"]}),
     ("words", {"QUERY": np.ones((800, 1), np.float32)},  # 192 MB
      {"parameters": {"k": 10000}, "outputs": ["SCORES"]}),
+    ("long", {"QUERY": np.ones((1, 1), np.float32),  # 28 MB, and 16 MB or more to find the best
+              "EXCLUDE": np.zeros((1, 1_000_000), np.int64)}, {"parameters": {"k": 1_000_000}}),
 ])
 def test_a_runs_own_memory_is_limited(limited, model, arrays, request_options):
     """What a request makes a table take for itself counts as what it sends and gets does."""
