@@ -6,7 +6,7 @@
 #include "app/server.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "sys/descriptors.h"
+#include "sys/fd_limit.h"
 
 #include <malloc.h>
 
@@ -30,7 +30,7 @@ int pn_command_serve(int argc, char **argv)
     else {
         pn_log_init((int)config.log_verbose, config.json_log);
         pn_log(PN_LOG_VERBOSE, "up to %zu files and sockets may be open",
-            pn_descriptors_raise(PN_DESCRIPTORS_MOST));
+            pn_fd_limit_raise(PN_FD_LIMIT_MOST));
         status = pn_server_run(&config, start_ns);
     }
     pn_serve_config_fini(&config);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How many files and sockets this process may have open. Threading: before others start. */
-#ifndef PN_SYS_DESCRIPTORS_H
-#define PN_SYS_DESCRIPTORS_H
+#ifndef PN_SYS_FD_LIMIT_H
+#define PN_SYS_FD_LIMIT_H
 
 #include <stddef.h>
 
@@ -11,11 +11,11 @@
  * takes a descriptor.
  * Source: systemd.exec(5), LimitNOFILE=. */
 enum {
-    PN_DESCRIPTORS_MOST = 1 << 19
+    PN_FD_LIMIT_MOST = 1 << 19
 }; /* systemd's hard limit for services; Docker's was 10^9 */
 
 /* Raise the soft limit to the hard one or @most, whichever is less; never lower it. Returns the
  * soft limit in force; what cannot be raised stays. */
-size_t pn_descriptors_raise(size_t most);
+size_t pn_fd_limit_raise(size_t most);
 
 #endif

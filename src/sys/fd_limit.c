@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * RLIMIT_NOFILE. */
-#include "sys/descriptors.h"
+#include "sys/fd_limit.h"
 
 #include <sys/resource.h>
 
-size_t pn_descriptors_raise(size_t most)
+size_t pn_fd_limit_raise(size_t most)
 {
     struct rlimit limit = {0}, raised;
 

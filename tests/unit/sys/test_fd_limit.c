@@ -2,7 +2,7 @@
  *
  * The limit on descriptors, in a process of each test's own. */
 #include "lib/suite.h"
-#include "sys/descriptors.h"
+#include "sys/fd_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ START_TEST(to_the_hard_limit)
 {
     set_limit(64, 200);
     ck_assert_int_lt(open_more(100), 64);
-    ck_assert_uint_eq(pn_descriptors_raise(PN_DESCRIPTORS_MOST), 200);
+    ck_assert_uint_eq(pn_fd_limit_raise(PN_FD_LIMIT_MOST), 200);
     ck_assert_uint_eq(limit_now().rlim_cur, 200);
     ck_assert_uint_eq(limit_now().rlim_max, 200);
     ck_assert_int_eq(open_more(100), 100);
@@ -48,7 +48,7 @@ END_TEST
 START_TEST(no_further_than_asked)
 {
     set_limit(64, 200);
-    ck_assert_uint_eq(pn_descriptors_raise(128), 128);
+    ck_assert_uint_eq(pn_fd_limit_raise(128), 128);
     ck_assert_uint_eq(limit_now().rlim_cur, 128);
     ck_assert_uint_eq(limit_now().rlim_max, 200);
 }
@@ -57,7 +57,7 @@ END_TEST
 START_TEST(never_lower)
 {
     set_limit(150, 200);
-    ck_assert_uint_eq(pn_descriptors_raise(128), 150);
+    ck_assert_uint_eq(pn_fd_limit_raise(128), 150);
     ck_assert_uint_eq(limit_now().rlim_cur, 150);
 }
 END_TEST
@@ -66,5 +66,5 @@ int main(void)
 {
     const TTest *const tests[] = {to_the_hard_limit, no_further_than_asked, never_lower};
 
-    return suite_run("descriptors", tests, sizeof tests / sizeof tests[0]);
+    return suite_run("fd limit", tests, sizeof tests / sizeof tests[0]);
 }
