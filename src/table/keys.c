@@ -96,7 +96,7 @@ int64_t pn_keys_find_int64(const struct pn_keys *k, int64_t key)
     return find(k, (struct pn_bytes){(const char *)&key, sizeof key});
 }
 
-/* The beginning of a key, with \\xNN for what is no text. */
+/* The beginning of a key, with \xNN for what is no text. */
 static void print_key(struct pn_bytes key, struct pn_str *out)
 {
     size_t len = key.len < KEY_SHOWN_BYTES ? key.len : KEY_SHOWN_BYTES;
