@@ -406,15 +406,29 @@ START_TEST(a_replaced_or_rewritten_file_is_another)
 }
 END_TEST
 
-static int renames_at; /* 0: none; else the call of fstat() that it comes after */
+/* Something that happens while a table is opened, after so many calls of fstat(): those of the
+ * first look at the file, the map, the second look. */
+static int happens_at;
+static void (*happens)(void);
 
 /* Stands before the C library's. */
 int fstat(int fd, struct stat *st)
 {
     int result = fstatat(fd, "", st, AT_EMPTY_PATH);
-    if (renames_at > 0 && --renames_at == 0)
-        ck_assert_int_eq(rename(path_b, path_a), 0);
+    if (happens_at > 0 && --happens_at == 0)
+        happens();
     return result;
+}
+
+static void replace_a(void)
+{
+    ck_assert_int_eq(rename(path_b, path_a), 0);
+}
+
+static void touch_a(void)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+    ck_assert_int_eq(utimensat(AT_FDCWD, path_a, times, 0), 0);
 }
 
 /* Looked at, mapped, looked at again: wherever in between another file takes its place, what
@@ -425,9 +439,10 @@ START_TEST(a_file_replaced_while_it_is_opened_is_another)
     for (int at = 1; at <= 3; at++) {
         write_two(path_a, 1);
         write_two(path_b, 3);
-        renames_at = at;
+        happens = replace_a;
+        happens_at = at;
         struct pn_table *t = opened(path_a, "t", PN_RES_FP32);
-        ck_assert_int_eq(renames_at, 0);
+        ck_assert_int_eq(happens_at, 0);
         struct pn_table *now = opened(path_a, "t", PN_RES_FP32);
         float *was = gathered(t), *is = gathered(now);
         ck_assert(is[0] == 3);
@@ -436,6 +451,26 @@ START_TEST(a_file_replaced_while_it_is_opened_is_another)
         pn_table_close(t);
         free(was);
         free(is);
+    }
+    teardown();
+}
+END_TEST
+
+START_TEST(a_file_written_to_while_it_is_loaded_is_unavailable)
+{
+    setup();
+    for (enum pn_resident r = PN_RES_MMAP; r <= PN_RES_INT8; r++) {
+        for (int at = 1; at <= 3; at++) {
+            struct pn_table *t;
+            struct pn_error err = {0};
+            write_two(path_a, 1);
+            happens = touch_a;
+            happens_at = at;
+            ck_assert_int_eq(
+                open_table(path_a, "t", r, SIZE_MAX, &t, &err), PN_UNAVAILABLE);
+            ck_assert_ptr_null(t);
+            ck_assert_msg(strstr(err.msg, "a.safetensors was changed"), "%s", err.msg);
+        }
     }
     teardown();
 }
@@ -592,6 +627,7 @@ int main(void)
         equal_tables_are_shared, a_file_of_the_same_content_elsewhere_is_another,
         a_replaced_or_rewritten_file_is_another,
         a_file_replaced_while_it_is_opened_is_another,
+        a_file_written_to_while_it_is_loaded_is_unavailable,
         tables_open_and_close_from_many_threads, calls_on_a_file_cut_short_are_unavailable,
         a_file_overwritten_in_place_is_unavailable,
         a_file_renamed_over_or_removed_stays_intact};
