@@ -309,11 +309,9 @@ static enum pn_code open_tensor(int dir_fd, const char *path, size_t n_rows,
     if (code != PN_OK)
         return code;
     code = pn_tensor_file_find(&file, "", &t, err);
-    if (code == PN_NOT_FOUND) { /* which is for callers to hear of the file only */
-        code = PN_INVALID;
-        if (err)
-            err->code = code;
-    }
+    if (code == PN_NOT_FOUND) /* which is for callers to hear of the file only */
+        code = pn_fail(err, PN_INVALID, "expected one tensor of keys, got %zu tensors",
+            file.n_tensors);
     if (code == PN_OK && (t->dtype != PN_INT64 || t->rank != 1))
         code = pn_fail(err, PN_INVALID, "expected keys as INT64 [%zu], got %s of rank %d",
             n_rows, t->dtype_text, t->rank);

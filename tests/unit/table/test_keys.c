@@ -279,8 +279,7 @@ START_TEST(two_tensors_are_not_an_absent_file)
                               "\5\0\0\0\0\0\0\0\6\0\0\0\0\0\0";
     enum pn_code code = open_file("k.safetensors", two, sizeof two, 1, &k, &err);
     ck_assert_msg(code == PN_INVALID && err.code == PN_INVALID, "%s", err.msg);
-    ck_assert_msg(strncmp(err.msg, "k.safetensors: ", 15) == 0, "%s", err.msg);
-    ck_assert_msg(strstr(err.msg, "a") && strstr(err.msg, "b"), "%s", err.msg);
+    ck_assert_str_eq(err.msg, "k.safetensors: expected one tensor of keys, got 2 tensors");
 }
 END_TEST
 
