@@ -48,9 +48,8 @@ static const struct {
     [PN_STAT_READY] = {PN_GAUGE, "pinnace_model_ready", "1 when the version is ready.",
         NULL},
     [PN_STAT_MEMORY_BYTES] = {PN_GAUGE, "pinnace_model_memory_bytes",
-        "Bytes held by the version: weights, constants, plans; of a table that n models "
-        "hold, an "
-        "n-th.",
+        "Bytes held by the version: weights, constants, plans; an n-th of a table that n "
+        "models hold.",
         NULL},
 };
 
