@@ -83,6 +83,27 @@ def test_commands_of_the_readme_render():
         assert not complaints(charts.render(*command[4:]), "1.35")
 
 
+@pytest.mark.parametrize("by", charts.HELMS)
+def test_the_sample_of_the_library_works_as_copied(by, tmp_path):
+    """Its files in a folder beside the chart, its commands run there, nothing else."""
+    text = (charts.LIBRARY / "README.md").read_text()
+    (tmp_path / "pinnace-sidecar").symlink_to(charts.LIBRARY)
+    copied = tmp_path / "ranker"
+    (copied / "templates").mkdir(parents=True)
+    for name in ("Chart.yaml", "values.yaml", "templates/deployment.yaml"):
+        block = text.split(f"`{name}`", 1)[1].split("```yaml\n", 1)[1].split("```", 1)[0]
+        (copied / name).write_text(block)
+    commands = text.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
+    assert commands == ["helm dependency update .", "helm install ranker ."]
+    done = charts.helm(by, "dependency", "update", copied)
+    assert done.returncode == 0, done.stderr
+    made = charts.render(chart=copied, by=by)
+    assert not complaints(made, "1.35")
+    assert made == charts.render(chart=charts.CONSUMER, by=by)
+    assert charts.pod(made)["automountServiceAccountToken"] is False
+    assert charts.pod(made)["containers"][0]["resources"]["limits"]["cpu"] == "1"
+
+
 def test_the_validator_is_strict():
     manifests = cases.rendered("sidecar")
     pod = charts.pod(manifests)
