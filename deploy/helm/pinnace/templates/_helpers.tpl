@@ -68,6 +68,18 @@ labels:
 {{- end -}}
 {{- include "pinnace-sidecar.requireGuaranteed" (dict "root" . "name" "app" "resources" .Values.app.resources) -}}
 {{- include "pinnace-sidecar.checkRequests" (dict "name" "app" "resources" .Values.app.resources) -}}
+{{- include "pinnace.checkAppTimes" . -}}
+{{- end }}
+
+{{/* A native sidecar is told to end when the application has ended, one more container with it. */}}
+{{- define "pinnace.checkAppTimes" -}}
+{{- $server := include "pinnace-sidecar.values" . | fromYaml -}}
+{{- $app := int .Values.app.preStopSeconds -}}
+{{- $own := ternary (int $server.preStopSeconds) 0 (eq (include "pinnace-sidecar.native" .) "true") -}}
+{{- $least := add $app $own (int $server.drainSeconds) 5 -}}
+{{- if ge $least (int64 $server.terminationGracePeriodSeconds) -}}
+{{- fail (printf "app.preStopSeconds %d + pinnace.preStopSeconds %d + pinnace.drainSeconds %d + 5 must be below pinnace.terminationGracePeriodSeconds %d, or the end is cut short by SIGKILL: set pinnace.terminationGracePeriodSeconds to %d or more" $app $own (int $server.drainSeconds) (int $server.terminationGracePeriodSeconds) (add1 $least)) -}}
+{{- end -}}
 {{- end }}
 
 {{- define "pinnace.checkMonitors" -}}
@@ -80,5 +92,8 @@ labels:
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled would scrape each pod twice: keep one" -}}
+{{- end -}}
+{{- if and .Values.pinnace.metrics.scrapeAnnotations (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) -}}
+{{- fail "pinnace.metrics.scrapeAnnotations beside a serviceMonitor or podMonitor would scrape each pod twice: keep one" -}}
 {{- end -}}
 {{- end }}
