@@ -29,12 +29,7 @@ ports:
   {{- . | trim | nindent 2 }}
 {{- end }}
 {{- include "pinnace-sidecar.probes" $values | nindent 0 }}
-{{- if and (gt (int $values.preStopSeconds) 0) (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) }}
-lifecycle:
-  preStop:
-    sleep:
-      seconds: {{ $values.preStopSeconds | int }}
-{{- end }}
+{{- include "pinnace-sidecar.preStop" (dict "root" . "seconds" $values.preStopSeconds) }}
 resources:
   {{- toYaml $values.resources | nindent 2 }}
 securityContext:
@@ -43,6 +38,16 @@ securityContext:
 {{- with include "pinnace-sidecar.volumeMounts" $values }}
 volumeMounts:
   {{- . | trim | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A container's time before SIGTERM, where the kubelet can sleep; takes a dict: root, seconds. */}}
+{{- define "pinnace-sidecar.preStop" -}}
+{{- if and (gt (int .seconds) 0) (semverCompare ">=1.30.0-0" .root.Capabilities.KubeVersion.Version) }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ .seconds | int }}
 {{- end }}
 {{- end }}
 

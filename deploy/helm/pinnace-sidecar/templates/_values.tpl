@@ -4,7 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 What other templates read the values by. Every template of this chart takes the root context
 of the chart that includes it, and finds the server's values under the key that Helm puts
 them: the alias "pinnace", or the chart's own name. What is "auto" there by the chart's mode is
-decided here: a server alone is asked by TCP, one beside an application by its socket.
+decided here: a server alone is asked by TCP, one beside an application by its socket, and gets
+SIGTERM no earlier than the application.
 */}}
 
 {{- define "pinnace-sidecar.values" -}}
@@ -16,7 +17,10 @@ decided here: a server alone is asked by TCP, one beside an application by its s
 {{- $alone := eq (toString .Values.mode) "standalone" -}}
 {{- if eq (toString $values.uds.enabled) "auto" }}{{ $_ := set $values.uds "enabled" (not $alone) }}{{ end -}}
 {{- if eq (toString $values.tcp.enabled) "auto" }}{{ $_ := set $values.tcp "enabled" $alone }}{{ end -}}
-{{- if eq (toString $values.preStopSeconds) "auto" }}{{ $_ := set $values "preStopSeconds" (ternary 5 0 $alone) }}{{ end -}}
+{{- if eq (toString $values.preStopSeconds) "auto" -}}
+{{- $beside := and (eq (toString .Values.mode) "sidecar") (not (include "pinnace-sidecar.isNative" (dict "root" . "native" $values.native))) -}}
+{{- $_ := set $values "preStopSeconds" (ternary 5 (ternary .Values.app dict $beside).preStopSeconds $alone | default 0) -}}
+{{- end -}}
 {{- toYaml $values -}}
 {{- end }}
 
@@ -34,9 +38,13 @@ decided here: a server alone is asked by TCP, one beside an application by its s
 {{/* "true" where the server is a native sidecar, else nothing. */}}
 {{- define "pinnace-sidecar.native" -}}
 {{- $native := (include "pinnace-sidecar.values" . | fromYaml).native -}}
-{{- if kindIs "bool" $native -}}
-{{- if $native }}true{{ end -}}
-{{- else if semverCompare ">=1.29.0-0" .Capabilities.KubeVersion.Version -}}
+{{- include "pinnace-sidecar.isNative" (dict "root" . "native" $native) -}}
+{{- end }}
+
+{{- define "pinnace-sidecar.isNative" -}}
+{{- if kindIs "bool" .native -}}
+{{- if .native }}true{{ end -}}
+{{- else if semverCompare ">=1.29.0-0" .root.Capabilities.KubeVersion.Version -}}
 true
 {{- end -}}
 {{- end }}

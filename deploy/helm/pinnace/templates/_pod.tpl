@@ -77,6 +77,7 @@ readinessProbe:
   periodSeconds: 5
   timeoutSeconds: 3
 {{- end }}
+{{- include "pinnace-sidecar.preStop" (dict "root" . "seconds" .Values.app.preStopSeconds) }}
 resources:
   {{- toYaml .Values.app.resources | nindent 2 }}
 securityContext:
