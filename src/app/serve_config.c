@@ -213,6 +213,10 @@ static enum pn_code check_limits(const struct pn_serve_config *c, struct pn_erro
             "--model-control-mode: expected none, got \"%s\", which is not supported; send "
             "SIGHUP to look at the repository again",
             c->model_control_mode);
+    if (c->grpc_uds && strncmp(c->grpc_uds, "unix:", 5) == 0)
+        return pn_fail(err, PN_INVALID,
+            "--grpc-uds: expected a path, got \"%s\"; \"unix:\" is for clients",
+            c->grpc_uds);
     if (c->max_message_bytes == 0 || c->max_message_bytes > INT32_MAX)
         return pn_fail(err, PN_INVALID,
             "--max-message-bytes: expected from 1 to %d, got %zu", INT32_MAX,

@@ -27,8 +27,8 @@ enum pn_code pn_gather_ids(const struct pn_node *n, const struct pn_tensor *ids,
 enum pn_code pn_gather_refuse(const struct pn_node *n, int64_t id, size_t position,
     int64_t size, struct pn_error *err)
 {
-    return pn_fail(err, PN_INVALID, "%s %s: id %lld at position %zu is outside 0..%lld",
-        n->op->name, n->name, (long long)id, position, (long long)size - 1);
+    return pn_fail(err, PN_INVALID, "id %lld at position %zu of %s is outside 0..%lld",
+        (long long)id, position, n->in[1]->name, (long long)size - 1);
 }
 
 /* Gather of sizes by constant positions: Shape -> Gather. */

@@ -7,7 +7,8 @@
 #include "op/support.h"
 
 /* out[i] = ids[i] as 0..size-1. @ids is int32 or int64.
- * Returns PN_OK, or PN_INVALID naming the first id that is outside and its position. */
+ * Returns PN_OK, or PN_INVALID naming the first id that is outside, its position
+ * and the value that it came in. @n's second input is @ids. */
 PN_MUST_USE enum pn_code pn_gather_ids(const struct pn_node *n, const struct pn_tensor *ids,
     int64_t size, int64_t *out, struct pn_error *err);
 

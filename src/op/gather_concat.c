@@ -132,9 +132,8 @@ static enum pn_code read_ids(const struct pn_node *n, const struct part *p, size
         const int64_t id = pn_op_int_at(ids, at);
         if (id < -size || id >= size)
             return pn_fail(err, PN_INVALID,
-                "%s: id %lld at position %zu of %s is outside 0..%lld of %s", n->name,
-                (long long)id, at, n->in[p->in + 1]->name, (long long)size - 1,
-                n->in[p->in]->name);
+                "id %lld at position %zu of %s is outside 0..%lld of %s", (long long)id, at,
+                n->in[p->in + 1]->name, (long long)size - 1, n->in[p->in]->name);
         out[r] = id < 0 ? id + size : id;
     }
     return PN_OK;

@@ -121,6 +121,7 @@ START_TEST(test_refused)
     refused("a --cpu-rounding=round", "--cpu-rounding: expected floor|ceil");
     refused("a --cpu-request-milli=-1", "--cpu-request-milli");
     refused("a --max-message-bytes=-1", "--max-message-bytes: expected a size");
+    refused("a --grpc-uds=unix:/tmp/s", "--grpc-uds: expected a path");
     refused("a --max-message-bytes=3GiB --max-inflight-bytes=4GiB", "--max-message-bytes");
     refused("a --max-message-bytes=2MiB --max-inflight-bytes=1MiB", "--max-inflight-bytes");
     refused("a --grpc-uds-mode=9", "--grpc-uds-mode: expected octal digits");

@@ -187,7 +187,7 @@ START_TEST(gather_counts_from_the_end_and_names_what_is_outside)
     expect_refused(
         (struct one_node){
             .type = "Gather", .constants = 1, IN(table, I64(DIMS(4), 0, 1, 2, 70000))},
-        PN_INVALID, "id 70000 at position 3 is outside 0..2");
+        PN_INVALID, "id 70000 at position 3 of in1 is outside 0..2");
     expect_refused(
         (struct one_node){.type = "Gather", .constants = 1, IN(table, I32(DIMS(1), -4))},
         PN_INVALID, "id -4 at position 0");
