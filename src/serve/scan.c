@@ -55,18 +55,18 @@ static struct pn_found_model *find_model(struct pn_scan *scan, const char *name)
     return NULL;
 }
 
-/* Append a model; the strings are copied. The same name twice fails the earlier one, so that
- * no PATH wins silently, and *out is NULL. */
+/* Append a model; the strings are copied. The same name in two places fails the earlier one,
+ * so that no PATH wins silently. Then, and where @dir was found before, *out is NULL. */
 static enum pn_code add_model(struct pn_scan *scan, const char *root, const char *name,
     const char *dir, struct pn_found_model **out, struct pn_error *err)
 {
     struct pn_found_model *m = find_model(scan, name);
 
     *out = NULL;
-    if (m) {
+    if (m && strcmp(m->dir, dir) != 0)
         pn_fail(&m->failure, PN_INVALID, "found twice: in %s and in %s", m->dir, dir);
+    if (m)
         return PN_OK;
-    }
     if (scan->n_models == scan->capacity) {
         size_t capacity = scan->capacity ? scan->capacity * 2 : 8;
         struct pn_found_model *grown = pn_realloc(scan->models, capacity, sizeof *grown);

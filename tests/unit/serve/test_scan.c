@@ -286,6 +286,12 @@ START_TEST(test_one_name_in_two_places)
     ck_assert_uint_eq(scan.n_models, 1);
     ck_assert_ptr_nonnull(strstr(model("m")->failure.msg, "found twice"));
     pn_scan_fini(&scan);
+    paths[1] = tree_path("a/m"); /* one place, given twice */
+    ck_assert_int_eq(pn_scan_paths(paths, 2, &scan, &err), PN_OK);
+    ck_assert_uint_eq(scan.n_models, 1);
+    ck_assert_int_eq(model("m")->failure.code, PN_OK);
+    ck_assert_uint_eq(model("m")->n_versions, 1);
+    pn_scan_fini(&scan);
     tree_close();
 }
 END_TEST
