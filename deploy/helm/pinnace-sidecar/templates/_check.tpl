@@ -7,7 +7,9 @@ between values. Each ends the rendering with a sentence.
 
 {{- define "pinnace-sidecar.check" -}}
 {{- $values := include "pinnace-sidecar.values" . | fromYaml -}}
+{{- include "pinnace-sidecar.checkImage" (dict "key" "pinnace.image" "image" $values.image) -}}
 {{- include "pinnace-sidecar.checkModels" $values -}}
+{{- include "pinnace-sidecar.checkSocket" $values -}}
 {{- include "pinnace-sidecar.checkListeners" $values -}}
 {{- include "pinnace-sidecar.checkCpu" . -}}
 {{- include "pinnace-sidecar.checkRequests" (dict "name" "pinnace" "resources" $values.resources) -}}
@@ -19,6 +21,24 @@ between values. Each ends the rendering with a sentence.
 {{- include "pinnace-sidecar.checkArgs" $values -}}
 {{- if and $values.models.imageVolume.reference (semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "pinnace.models.imageVolume needs Kubernetes 1.33, this is %s: use pvc, configMap or initContainer" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end }}
+
+{{/* A colon after the last slash begins a tag, one before it a registry's port; takes a dict: key, image. */}}
+{{- define "pinnace-sidecar.checkImage" -}}
+{{- $tag := regexFind ":[^/]*$" .image.repository | trimPrefix ":" -}}
+{{- if $tag -}}
+{{- fail (printf "%s.repository %s has a tag in it: set %s.tag to %s, and leave it out there" .key .image.repository .key $tag) -}}
+{{- end -}}
+{{- end }}
+
+{{/* The socket's folder becomes a volume, in every container that mounts it. */}}
+{{- define "pinnace-sidecar.checkSocket" -}}
+{{- $folder := dir .uds.path -}}
+{{- $taken := list "/dev/shm" -}}
+{{- if include "pinnace-sidecar.hasModels" . }}{{ $taken = append $taken .models.path }}{{ end -}}
+{{- if and .uds.enabled (has $folder $taken) -}}
+{{- fail (printf "pinnace.uds.path: its folder becomes a volume, and there is another at %s: use a folder of its own, such as /run/pinnace/grpc.sock" $folder) -}}
 {{- end -}}
 {{- end }}
 

@@ -48,6 +48,10 @@ labels:
 {{- include "pinnace.checkApp" . -}}
 {{- end -}}
 {{- include "pinnace.checkMonitors" . -}}
+{{- include "pinnace.checkNames" . -}}
+{{- if and .Values.service.headless (ne .Values.service.type "ClusterIP") -}}
+{{- fail (printf "service.headless has no address, and service.type: %s needs one: keep one" .Values.service.type) -}}
+{{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail (printf "autoscaling.minReplicas %d is above maxReplicas %d: change one" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- end -}}
@@ -56,10 +60,28 @@ labels:
 {{- end -}}
 {{- end }}
 
+{{/* The Service's name must be a DNS label that begins with a letter; releases may be called otherwise. */}}
+{{- define "pinnace.checkNames" -}}
+{{- $name := include "pinnace.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the release %s would name its Service %s, which must be small letters, digits and -, with a letter first: set fullnameOverride, or name the release otherwise" .Release.Name $name) -}}
+{{- end -}}
+{{- $labels := include "pinnace.labels" . | fromYaml -}}
+{{- range $label, $value := .Values.podLabels -}}
+{{- if hasKey $labels $label -}}
+{{- fail (printf "podLabels: %s is a label that the chart sets: take it out" $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "pinnace.checkApp" -}}
 {{- $server := include "pinnace-sidecar.values" . | fromYaml -}}
 {{- if not .Values.app.image.repository -}}
 {{- fail "mode: sidecar runs your application beside the server: set app.image.repository, or mode: standalone" -}}
+{{- end -}}
+{{- include "pinnace-sidecar.checkImage" (dict "key" "app.image" "image" .Values.app.image) -}}
+{{- if and $server.uds.enabled (eq (dir $server.uds.path) "/tmp") -}}
+{{- fail "pinnace.uds.path: its folder becomes a volume, and the application has another at /tmp: use a folder below, such as /tmp/pinnace/grpc.sock" -}}
 {{- end -}}
 {{- range $name, $listener := pick $server "tcp" "metrics" -}}
 {{- if and $listener.enabled (eq (int $listener.port) (int $.Values.app.port)) -}}
