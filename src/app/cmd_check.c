@@ -77,6 +77,19 @@ static int compare(const struct check_options *o, const char *name, const char *
     return PN_EXIT_FAILED;
 }
 
+/* The most common mistake of an export, which would show with the first request only. */
+static void tell_fixed_rows(const struct pn_model *model)
+{
+    for (size_t i = 0; i < model->n_inputs; i++) {
+        const struct pn_tensor_info *input = &model->inputs[i];
+
+        if (input->rank > 0 && input->dims[0] >= 0)
+            printf("rows    of input \"%s\" fixed at %" PRId64
+                   ": to take any number, export it with a dynamic first dimension\n",
+                input->name, input->dims[0]);
+    }
+}
+
 static void describe(
     const struct check_options *o, struct pn_model *model, const struct pn_str *report)
 {
@@ -86,6 +99,7 @@ static void describe(
     if (text.data)
         fputs(text.data, stdout);
     pn_str_fini(&text);
+    tell_fixed_rows(model);
     if (o->passes && report->data)
         printf("passes\n%s", report->data);
 }

@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import re
+import subprocess
 import threading
 
 import grpc
@@ -11,7 +12,7 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from messages import add_input, check_simple, infer, pack_bytes, simple
-from server import FIXTURES, INFER, SANITIZED, Server, make_repository
+from server import BINARY, FIXTURES, INFER, SANITIZED, Server, make_repository
 from tables import write_model
 
 Code = grpc.StatusCode
@@ -463,6 +464,8 @@ def test_a_model_without_dynamic_rows_says_how_to_export_it(tmp_path):
     version = tmp_path / "fixed" / "1"
     version.mkdir(parents=True)
     (version / "model.onnx").write_bytes(fixed)
+    told = subprocess.run([BINARY, "check", tmp_path], capture_output=True, text=True, check=True)
+    assert 'rows    of input "x" fixed at 1: ' in told.stdout
     with Server(tmp_path) as server:
         stub = server.stub()
         one = infer("fixed", {"x": np.ones((1, 4), np.float32)})
