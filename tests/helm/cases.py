@@ -26,6 +26,8 @@ CASES = {
         {"pinnace.resources.requests": {"cpu": "250m", "memory": "1Gi"}}),
     "sidecar": SIDECAR,
     "sidecar-auto": sidecar(pinning="auto"),
+    "sidecar-no-surge": SIDECAR + charts.values(
+        {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}),
     "sidecar-off": sidecar(pinning="off"),
     "sidecar-least": TRIAL + charts.values({"mode": "sidecar",
                                             "app.image.repository": "registry.example/ranker"}),
