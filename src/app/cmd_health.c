@@ -85,8 +85,7 @@ static int ask(const struct health_options *o, const struct pn_parsed *parsed)
     if (code == PN_OK)
         printf("%s %s: SERVING\n", address.data, o->service);
     else
-        fprintf(
-            stderr, "%s: %s %s: %s\n", table.command, address.data, o->service, err.msg);
+        fprintf(stderr, "%s: %s\n", table.command, err.msg);
     pn_str_fini(&address);
     return code == PN_OK ? PN_EXIT_OK : PN_EXIT_FAILED;
 }
