@@ -253,9 +253,12 @@ def write_torch(kind, dynamo, external=False):
 def drop_folders(path):
     """The exporter writes stack traces into the nodes: keep them, without this machine's folders."""
     model = onnx.load(path, load_external_data=False)
-    for node in model.graph.node:
-        for entry in node.metadata_props:
-            entry.value = re.sub(r'File "[^"]*/', 'File "', entry.value)
+    graphs = [model.graph]
+    for graph in graphs:  # those within nodes are appended
+        for node in graph.node:
+            graphs += [each.g for each in node.attribute if each.HasField("g")]
+            for entry in node.metadata_props:
+                entry.value = re.sub(r'File "[^"]*/', 'File "', entry.value)
     with open(path, "wb") as file:
         file.write(model.SerializeToString())
 
